@@ -1,0 +1,16 @@
+//! What a device sees of the machine.
+//!
+//! A device is a register core that knows no bus. It is reached through the
+//! opt-in abilities [`PortIo`], [`Mmio`] and [`PciFunction`] by *offsets*, never
+//! by addresses; it is handed an [`IrqLine`] and a [`VmClock`], never an IRQ
+//! number or the host's time.
+
+mod clock;
+mod interrupt;
+mod io;
+mod save;
+
+pub use clock::{ManualClock, TimeSource, VmClock, VmTime};
+pub use interrupt::{InterruptQueue, IrqLine, MsiTarget, Signal};
+pub use io::{AccessSize, Device, Mmio, PciFunction, PortIo, ResetKind};
+pub use save::{RestoreError, SaveRestore};

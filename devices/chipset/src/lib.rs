@@ -1,0 +1,1 @@
+//! PC chipset devices: PIC, PIT, RTC, i8042, APICs, HPET, ACPI PM, system control ports.

@@ -1,0 +1,1 @@
+//! PCI configuration space, host bridge and ISA bridge.

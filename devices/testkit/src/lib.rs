@@ -1,0 +1,1 @@
+//! Test bench for devices: recorded interrupt lines, a manual clock, generic fuzz and snapshot checks.

@@ -1,0 +1,1 @@
+//! The logical processor: state, decoding, MMU, exceptions and the interpreter.

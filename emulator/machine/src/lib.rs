@@ -1,0 +1,1 @@
+//! The PC: board, bus, virtual time and run loop.

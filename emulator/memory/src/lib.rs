@@ -1,0 +1,17 @@
+//! Guest physical memory: address types, RAM and ROM in one host mapping, and
+//! the map of lines that hold cached code.
+//!
+//! This is one of the crates in which `unsafe` is allowed: every access to the
+//! host mapping goes through [`ram`], which checks bounds first.
+
+mod address;
+mod code_map;
+mod error;
+mod guest;
+mod ram;
+
+pub use address::{Gpa, Gva, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
+pub use code_map::CodeWatcher;
+pub use error::MemoryError;
+pub use guest::{Backing, BackingKind, GuestMemory, LOW_RAM_LIMIT};
+pub use ram::{Atomic, Pod};

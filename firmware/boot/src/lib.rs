@@ -1,0 +1,1 @@
+//! Boot without firmware: bzImage, PVH, multiboot.

@@ -1,0 +1,1 @@
+//! ACPI tables and the E820 map.
