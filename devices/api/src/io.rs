@@ -67,6 +67,20 @@ pub trait Device: Send {
     }
 }
 
+/// Where a bus conventionally puts a run of a device's ports.
+///
+/// A device whose ports are not contiguous numbers all of them in one space of
+/// offsets, and lists its runs as such windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortWindow {
+    /// The first I/O port.
+    pub port: u16,
+    /// How many ports.
+    pub len: u16,
+    /// The device's offset for the first port.
+    pub offset: u16,
+}
+
 /// A device behind I/O ports. Offsets are relative to where the bus put it.
 pub trait PortIo {
     /// Reads; the value is in the low bits.

@@ -5,12 +5,14 @@
 //! by addresses; it is handed an [`IrqLine`] and a [`VmClock`], never an IRQ
 //! number or the host's time.
 
+mod backend;
 mod clock;
 mod interrupt;
 mod io;
 mod save;
 
+pub use backend::CharBackend;
 pub use clock::{ManualClock, TimeSource, VmClock, VmTime};
 pub use interrupt::{InterruptQueue, IrqLine, MsiTarget, Signal};
-pub use io::{AccessSize, Device, Mmio, PciFunction, PortIo, ResetKind};
+pub use io::{AccessSize, Device, Mmio, PciFunction, PortIo, PortWindow, ResetKind};
 pub use save::{RestoreError, SaveRestore};
