@@ -182,7 +182,7 @@ impl Env {
     /// after an inexact result.
     #[inline]
     pub const fn rounded_up(&self) -> bool {
-        self.rounded_up
+        self.rounded_up && self.unmasked() & flag::PRE_COMPUTATION == 0
     }
 
     /// Raises `flags`, bits of [`flag`].

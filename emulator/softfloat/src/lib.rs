@@ -1,6 +1,6 @@
 //! IEEE 754 arithmetic with the flags and rounding of x87 and SSE, in integers.
 //!
-//! Numbers are raw bits: [`F32`], [`F64`], [`F16`]. An operation decodes
+//! Numbers are raw bits: [`F32`], [`F64`], [`F80`], [`F16`]. An operation decodes
 //! its operands, computes the exact value (or enough of it, with a sticky
 //! bit), and rounds it once; [`Env`] says how and collects the exceptions.
 //!
@@ -17,8 +17,10 @@ mod env;
 mod number;
 mod round;
 pub mod sse;
+pub mod x87;
 
 pub use env::{Env, Precision, Rounding, flag};
 pub use number::{Class, Unpacked};
 pub use round::Format;
 pub use sse::{F16, F32, F64, Relation, SseFloat};
+pub use x87::{Constant, F80};

@@ -47,11 +47,13 @@ pub(crate) enum Rounded {
 /// unmasked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OutOfRange {
-    /// The result is not stored: only the flags count.
+    /// SSE: the result is discarded, and the precision flag tells whether it
+    /// is inexact with an unbounded exponent.
     Discarded,
+    /// x87 store: the result is discarded, and no other flag is raised.
+    NotStored,
     /// The exponent is moved into range by this much, as the x87 does for
     /// register results (Intel SDM Vol. 1 8.5.4).
-    #[expect(dead_code, reason = "the 80-bit operations follow")]
     Scaled(i32),
 }
 
@@ -101,14 +103,10 @@ pub(crate) fn round(wide: Wide, format: &Format, out: OutOfRange, env: &mut Env)
 #[cold]
 fn overflow(sign: bool, free: Nearby, format: &Format, out: OutOfRange, env: &mut Env) -> Rounded {
     env.raise(flag::OVERFLOW);
-    if !env.is_masked(flag::OVERFLOW)
-        && let OutOfRange::Scaled(bias) = out
-    {
-        return scaled(free, -bias, env);
+    if !env.is_masked(flag::OVERFLOW) {
+        return unmasked(free, true, format, out, env);
     }
-    if free.inexact || env.is_masked(flag::OVERFLOW) {
-        env.raise(flag::PRECISION);
-    }
+    env.raise(flag::PRECISION);
     env.rounded_up = env.rounding == Rounding::Nearest || env.rounding.is_away(sign);
     if env.rounded_up {
         Rounded::Infinity
@@ -122,14 +120,11 @@ fn underflow(wide: Wide, free: Nearby, format: &Format, out: OutOfRange, env: &m
     let tiny = free.exponent < format.min_exponent;
     if tiny && !env.is_masked(flag::UNDERFLOW) {
         env.raise(flag::UNDERFLOW);
-        if let OutOfRange::Scaled(bias) = out {
-            return scaled(free, bias, env);
-        }
+        return unmasked(free, false, format, out, env);
     }
-    if tiny && env.flush_to_zero && env.is_masked(flag::UNDERFLOW) {
+    if tiny && env.flush_to_zero {
         env.raise(flag::UNDERFLOW | flag::PRECISION);
-        env.rounded_up = false;
-        return Rounded::Finite { exponent: format.min_exponent, significand: 0 };
+        return nothing(format, env);
     }
     let distance = format.min_exponent.wrapping_sub(wide.exponent) as u32;
     let shifted = shift_right_sticky(wide.significand, distance);
@@ -146,19 +141,34 @@ fn underflow(wide: Wide, free: Nearby, format: &Format, out: OutOfRange, env: &m
     Rounded::Finite { exponent: fixed.exponent, significand: fixed.significand }
 }
 
-/// The result with its exponent moved into range. One that is still out of
-/// range (only `FSCALE` can make one) becomes infinity or zero.
-fn scaled(free: Nearby, bias: i32, env: &mut Env) -> Rounded {
-    let exponent = free.exponent.saturating_add(bias);
-    if exponent > Format::EXTENDED.max_exponent {
+/// A zero, which also stands for a result that is not to be stored.
+fn nothing(format: &Format, env: &mut Env) -> Rounded {
+    env.rounded_up = false;
+    Rounded::Finite { exponent: format.min_exponent, significand: 0 }
+}
+
+/// The result of an unmasked overflow or underflow.
+fn unmasked(free: Nearby, overflow: bool, format: &Format, out: OutOfRange, env: &mut Env) -> Rounded {
+    let bias = match out {
+        OutOfRange::Scaled(bias) => bias,
+        OutOfRange::NotStored => return nothing(format, env),
+        OutOfRange::Discarded => {
+            if free.inexact {
+                env.raise(flag::PRECISION);
+            }
+            return nothing(format, env);
+        }
+    };
+    let exponent = free.exponent.saturating_add(if overflow { -bias } else { bias });
+    // Still out of range (only `FSCALE` can do that): infinity or zero.
+    if exponent > format.max_exponent {
         env.rounded_up = true;
         env.raise(flag::PRECISION);
         return Rounded::Infinity;
     }
-    if exponent < Format::EXTENDED.min_exponent {
-        env.rounded_up = false;
+    if exponent < format.min_exponent {
         env.raise(flag::PRECISION);
-        return Rounded::Finite { exponent: Format::EXTENDED.min_exponent, significand: 0 };
+        return nothing(format, env);
     }
     env.rounded_up = free.up;
     if free.inexact {

@@ -13,6 +13,10 @@ mod select;
 pub use half::F16;
 pub use select::Relation;
 
+pub(crate) use convert::to_integer;
+pub(crate) use round_int::integral;
+pub(crate) use select::compare as compare_unpacked;
+
 use crate::arith;
 use crate::env::{Env, flag};
 use crate::number::{Class, Unpacked, Value, Wide};
@@ -122,6 +126,10 @@ fn special_exponent<T: Encoding>() -> u64 {
     (T::FORMAT.max_exponent * 2 + 1) as u64
 }
 
+pub(crate) fn zero<T: Encoding>(sign: bool) -> T {
+    assemble(sign, 0, 0)
+}
+
 pub(crate) fn infinity<T: Encoding>(sign: bool) -> T {
     assemble(sign, special_exponent::<T>(), 0)
 }
@@ -140,15 +148,16 @@ pub(crate) fn indefinite<T: Encoding>() -> T {
 /// Rounds an exact value into an interchange format.
 pub(crate) fn encode<T: Encoding>(value: Value, env: &mut Env) -> T {
     match value {
-        Value::Zero(sign) => assemble(sign, 0, 0),
+        Value::Zero(sign) => zero(sign),
         Value::Infinity(sign) => infinity(sign),
         Value::Indefinite => indefinite(),
-        Value::Finite(wide) => encode_wide(wide, env),
+        Value::Finite(wide) => encode_wide(wide, OutOfRange::Discarded, env),
     }
 }
 
-fn encode_wide<T: Encoding>(wide: Wide, env: &mut Env) -> T {
-    match round(wide, &T::FORMAT, OutOfRange::Discarded, env) {
+/// Rounds a number that is not zero into an interchange format.
+pub(crate) fn encode_wide<T: Encoding>(wide: Wide, out: OutOfRange, env: &mut Env) -> T {
+    match round(wide, &T::FORMAT, out, env) {
         Rounded::Infinity => infinity(wide.sign),
         Rounded::Finite { exponent, significand } => {
             let biased = if significand >> 63 != 0 { (exponent + T::FORMAT.max_exponent) as u64 } else { 0 };

@@ -1,12 +1,8 @@
 //! Every SSE operation against the processor the test runs on: bits and
 //! flags must be the same, in all rounding modes, with and without
 //! denormals-are-zero and flush-to-zero.
-#![cfg(target_arch = "x86_64")]
-#![allow(unsafe_code)]
 
-mod common;
-
-use common::Random;
+use crate::random::Random;
 use glassbox_softfloat::{Env, F16, F32, F64, Relation, Rounding, SseFloat};
 use std::arch::asm;
 

@@ -54,3 +54,31 @@ impl Random {
         (self.next() & 1) << (width - 1) | exponent << fraction | significand
     }
 }
+
+impl Random {
+    /// The ten bytes of an 80-bit number, invalid encodings among them.
+    pub fn extended(&mut self) -> (u64, u16) {
+        let exponent = match self.below(10) {
+            0 => 0,
+            1 => 0x7fff,
+            2 => self.below(70),
+            3 => 0x7ffe - self.below(70),
+            4..=6 => 0x3fff - 70 + self.below(140),
+            7 => 0x3fff - 1100 + self.below(2200),
+            _ => self.below(0x8000),
+        };
+        let mut significand = self.significand();
+        match self.below(6) {
+            0 => significand = 0,
+            1 => significand &= 3 << 62 | 0xff,
+            // Half way, or nearly, at 24 and 53 bits.
+            2 => significand = significand & !0xff_ffff_ffff | 0x80_0000_0000,
+            3 => significand = significand & !0x7ff | 0x400 | (self.next() & self.next() & 1),
+            _ => {}
+        }
+        if exponent != 0 && self.below(20) != 0 || exponent == 0 && self.below(10) == 0 {
+            significand |= 1 << 63;
+        }
+        (significand, exponent as u16 | (self.next() as u16) << 15)
+    }
+}

@@ -1,0 +1,7 @@
+//! Comparisons with the processor the tests run on.
+#![cfg(target_arch = "x86_64")]
+#![allow(unsafe_code)]
+
+mod random;
+mod sse;
+mod x87;
