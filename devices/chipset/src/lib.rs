@@ -1,1 +1,9 @@
 //! PC chipset devices: PIC, PIT, RTC, i8042, APICs, HPET, ACPI PM, system control ports.
+//!
+//! A device with ports in several places numbers them in one space of offsets and
+//! lists the conventional places as `WINDOWS`.
+
+mod bytes;
+pub mod pic;
+
+pub use pic::{Pic, PicSavedV1};
