@@ -4,6 +4,8 @@
 //! lists the conventional places as `WINDOWS`.
 
 mod bytes;
+pub mod lapic;
+pub mod message;
 pub mod pic;
 
 pub use pic::{Pic, PicSavedV1};
