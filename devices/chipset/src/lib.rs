@@ -7,5 +7,7 @@ mod bytes;
 pub mod lapic;
 pub mod message;
 pub mod pic;
+pub mod pit;
 
 pub use pic::{Pic, PicSavedV1};
+pub use pit::{PIT_HZ, Pit, PitSavedV1};
