@@ -3,11 +3,17 @@
 //! A device with ports in several places numbers them in one space of offsets and
 //! lists the conventional places as `WINDOWS`.
 
+pub mod acpi_pm;
 mod bytes;
+pub mod ioapic;
 pub mod lapic;
 pub mod message;
 pub mod pic;
 pub mod pit;
 
+pub use acpi_pm::{AcpiPm, AcpiPmSavedV1};
+pub use ioapic::{IoApic, IoApicSavedV1};
+pub use lapic::{LocalApic, LocalApicConfig, LocalApicSavedV1};
+pub use message::InterruptMessage;
 pub use pic::{Pic, PicSavedV1};
 pub use pit::{PIT_HZ, Pit, PitSavedV1};
