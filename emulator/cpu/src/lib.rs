@@ -1,1 +1,33 @@
-//! The logical processor: state, decoding, MMU, exceptions and the interpreter.
+//! The logical processor: architectural state, decoding, MMU, exceptions,
+//! interrupts and the interpreter.
+//!
+//! Start at [`Cpu`] (state and memory access), [`Op`] (what a decoded
+//! instruction is) and [`Interpreter`] (how ops are run).
+
+mod block;
+mod bus;
+mod cpu;
+pub mod cpuid;
+mod debug;
+mod decode;
+mod delivery;
+mod event;
+mod exception;
+mod flags;
+mod interp;
+mod mmu;
+mod mode;
+mod op;
+mod peek;
+mod state;
+#[cfg(test)]
+mod testing;
+
+pub use bus::{CpuBus, CpuSignals};
+pub use cpu::{Cpu, FaultRecord, Observer};
+pub use cpuid::CpuModel;
+pub use exception::Exception;
+pub use flags::LazyFlags;
+pub use interp::{Exit, Interpreter};
+pub use op::{Handler, Op};
+pub use state::*;

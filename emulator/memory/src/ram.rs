@@ -9,22 +9,7 @@
 use memmap2::{MmapOptions, MmapRaw};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-mod sealed {
-    pub trait Sealed {}
-}
-
-/// Plain data that may be read from and written to guest memory: any bit
-/// pattern is valid and there is no padding.
-pub trait Pod: Copy + sealed::Sealed + 'static {}
-
-macro_rules! pod {
-    ($($t:ty),*) => { $(impl sealed::Sealed for $t {} impl Pod for $t {})* };
-}
-pod!(u8, u16, u32, u64, u128, i8, i16, i32, i64);
-impl<const N: usize> sealed::Sealed for [u8; N] {}
-impl<const N: usize> Pod for [u8; N] {}
-impl<const N: usize> sealed::Sealed for [u64; N] {}
-impl<const N: usize> Pod for [u64; N] {}
+pub use bytemuck::Pod;
 
 /// Integers that the host can exchange atomically.
 pub trait Atomic: Pod + PartialEq {

@@ -1,0 +1,181 @@
+//! The cache of decoded blocks.
+//!
+//! A block is a run of instructions without a branch inside, keyed by the RAM
+//! offset of its first byte and the decoding [`Mode`]: linear addresses and
+//! privilege do not matter, so a block serves every mapping of its page.
+
+use crate::mode::Mode;
+use crate::op::Op;
+use glassbox_memory::{PAGE_MASK, PAGE_SHIFT};
+use std::collections::HashMap;
+
+/// Index of a block in the cache.
+pub type BlockId = u32;
+
+const FRONT: usize = 1 << 15;
+/// Ops kept before the cache is emptied and filled anew: about 128 MiB.
+const MAX_OPS: usize = 4 << 20;
+
+/// Decoded code.
+pub struct Block {
+    /// The instructions, at least one.
+    pub ops: Box<[Op]>,
+    /// RAM offset of the first byte.
+    pub start: u64,
+    /// RAM offset of the page in which the last instruction ends, when that is
+    /// not the page it starts in.
+    pub second_page: Option<u64>,
+    /// Mode it was decoded in.
+    pub mode: Mode,
+}
+
+#[derive(Clone, Copy)]
+struct FrontEntry {
+    key: u64,
+    id: BlockId,
+}
+
+/// All decoded blocks of one engine.
+pub struct BlockCache {
+    blocks: Vec<Option<Block>>,
+    free: Vec<BlockId>,
+    front: Box<[FrontEntry]>,
+    by_key: HashMap<u64, BlockId>,
+    /// Blocks that have bytes in a page.
+    by_page: HashMap<u64, Vec<BlockId>>,
+    ops: usize,
+    /// Blocks decoded since power-on.
+    pub decoded: u64,
+    /// Blocks dropped because their bytes were written.
+    pub invalidated: u64,
+}
+
+const NO_KEY: u64 = u64::MAX;
+
+fn key(start: u64, mode: Mode) -> u64 {
+    start << 4 | u64::from(mode.key())
+}
+
+fn front_slot(key: u64) -> usize {
+    ((key ^ key >> 17) >> 2) as usize & (FRONT - 1)
+}
+
+impl BlockCache {
+    /// An empty cache.
+    pub fn new() -> Self {
+        Self {
+            blocks: Vec::new(),
+            free: Vec::new(),
+            front: vec![FrontEntry { key: NO_KEY, id: 0 }; FRONT].into_boxed_slice(),
+            by_key: HashMap::new(),
+            by_page: HashMap::new(),
+            ops: 0,
+            decoded: 0,
+            invalidated: 0,
+        }
+    }
+
+    /// The block that starts at RAM offset `start` in `mode`.
+    #[inline(always)]
+    pub fn find(&mut self, start: u64, mode: Mode) -> Option<BlockId> {
+        let key = key(start, mode);
+        let entry = &self.front[front_slot(key)];
+        if entry.key == key { Some(entry.id) } else { self.find_behind(key) }
+    }
+
+    #[cold]
+    fn find_behind(&mut self, key: u64) -> Option<BlockId> {
+        let &id = self.by_key.get(&key)?;
+        self.front[front_slot(key)] = FrontEntry { key, id };
+        Some(id)
+    }
+
+    /// A block by its index, while nothing was invalidated since it was found.
+    #[inline(always)]
+    pub fn get(&self, id: BlockId) -> Option<&Block> {
+        self.blocks.get(id as usize)?.as_ref()
+    }
+
+    /// Adds a block.
+    pub fn insert(&mut self, block: Block) -> BlockId {
+        if self.ops > MAX_OPS {
+            self.clear();
+        }
+        self.decoded += 1;
+        self.ops += block.ops.len();
+        let key = key(block.start, block.mode);
+        let pages = pages_of(&block);
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.blocks[id as usize] = Some(block);
+                id
+            }
+            None => {
+                self.blocks.push(Some(block));
+                (self.blocks.len() - 1) as BlockId
+            }
+        };
+        for page in pages.into_iter().flatten() {
+            self.by_page.entry(page).or_default().push(id);
+        }
+        self.by_key.insert(key, id);
+        self.front[front_slot(key)] = FrontEntry { key, id };
+        id
+    }
+
+    /// Drops the blocks with bytes in `len` bytes at RAM offset `start`.
+    pub fn invalidate(&mut self, start: u64, len: u64) {
+        let Some(ids) = self.by_page.get(&(start >> PAGE_SHIFT)) else { return };
+        let hit: Vec<_> = ids.iter().copied().filter(|&id| self.touches(id, start, len)).collect();
+        for id in hit {
+            self.remove(id);
+            self.invalidated += 1;
+        }
+    }
+
+    fn touches(&self, id: BlockId, start: u64, len: u64) -> bool {
+        let Some(block) = self.get(id) else { return false };
+        let bytes = u64::from(block.ops[block.ops.len() - 1].end);
+        let end = start + len;
+        if let Some(second) = block.second_page {
+            let first_page_end = (block.start & PAGE_MASK) + (1 << PAGE_SHIFT);
+            let tail = block.start + bytes - first_page_end;
+            return start < first_page_end && block.start < end || start < second + tail && second < end;
+        }
+        start < block.start + bytes && block.start < end
+    }
+
+    fn remove(&mut self, id: BlockId) {
+        let Some(block) = self.blocks[id as usize].take() else { return };
+        self.ops -= block.ops.len();
+        let key = key(block.start, block.mode);
+        self.by_key.remove(&key);
+        let front = &mut self.front[front_slot(key)];
+        if front.key == key {
+            front.key = NO_KEY;
+        }
+        for page in pages_of(&block).into_iter().flatten() {
+            if let Some(ids) = self.by_page.get_mut(&page) {
+                ids.retain(|&other| other != id);
+                if ids.is_empty() {
+                    self.by_page.remove(&page);
+                }
+            }
+        }
+        self.free.push(id);
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.blocks.clear();
+        self.free.clear();
+        self.by_key.clear();
+        self.by_page.clear();
+        self.front.fill(FrontEntry { key: NO_KEY, id: 0 });
+        self.ops = 0;
+    }
+}
+
+fn pages_of(block: &Block) -> [Option<u64>; 2] {
+    [Some(block.start >> PAGE_SHIFT), block.second_page.map(|p| p >> PAGE_SHIFT)]
+}

@@ -1,0 +1,118 @@
+//! The slow path out of a processor: everything that is not RAM.
+
+use glassbox_memory::Gpa;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a logical processor is wired to. One value per processor.
+///
+/// Before each call the processor stores its retired-instruction count in
+/// [`CpuSignals::retired`], so that virtual time is exact during the access.
+pub trait CpuBus: Send {
+    /// Reads `size` (1, 2, 4 or 8) bytes at a physical address that is not RAM.
+    fn mmio_read(&mut self, at: Gpa, size: u8) -> u64;
+    /// Writes `size` (1, 2, 4 or 8) bytes at a physical address that is not RAM.
+    fn mmio_write(&mut self, at: Gpa, size: u8, value: u64);
+    /// Reads `size` (1, 2 or 4) bytes from an I/O port.
+    fn port_read(&mut self, port: u16, size: u8) -> u32;
+    /// Writes `size` (1, 2 or 4) bytes to an I/O port.
+    fn port_write(&mut self, port: u16, size: u8, value: u32);
+    /// Interrupt acknowledge: the vector to deliver, `None` if the request is gone.
+    fn acknowledge_interrupt(&mut self) -> Option<u8>;
+    /// The time stamp counter without the guest's adjustments.
+    fn tsc(&mut self) -> u64;
+    /// Reads an MSR that belongs to the local APIC (1Bh, 6E0h, 800h to 8FFh). `None` raises #GP.
+    fn apic_msr_read(&mut self, msr: u32) -> Option<u64>;
+    /// Writes an MSR that belongs to the local APIC. `None` raises #GP.
+    fn apic_msr_write(&mut self, msr: u32, value: u64) -> Option<()>;
+    /// CR8: the task priority class, 0 to 15.
+    fn cr8_read(&mut self) -> u8;
+    /// Writes CR8.
+    fn cr8_write(&mut self, value: u8);
+    /// Drives FERR#: an x87 error with CR0.NE clear (IRQ 13).
+    fn ferr(&mut self, asserted: bool) {
+        let _ = asserted;
+    }
+}
+
+/// Wires into a processor, set by other threads or by the bus during an access
+/// and read at block boundaries.
+#[derive(Debug, Default)]
+pub struct CpuSignals {
+    /// Something below changed, or the run loop should look at the world again.
+    attention: AtomicBool,
+    /// The run loop is to return to its caller.
+    exit: AtomicBool,
+    /// INTR: a maskable interrupt is requested.
+    intr: AtomicBool,
+    /// NMI, edge: cleared on delivery.
+    nmi: AtomicBool,
+    /// Instructions retired, published before each bus access.
+    retired: std::sync::atomic::AtomicU64,
+}
+
+impl CpuSignals {
+    /// Drives INTR. Rising INTR also asks for attention.
+    pub fn set_intr(&self, level: bool) {
+        self.intr.store(level, Ordering::Release);
+        if level {
+            self.attention.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether INTR is asserted.
+    #[inline]
+    pub fn intr(&self) -> bool {
+        self.intr.load(Ordering::Acquire)
+    }
+
+    /// Latches an NMI.
+    pub fn raise_nmi(&self) {
+        self.nmi.store(true, Ordering::Release);
+        self.request_attention();
+    }
+
+    /// Takes a latched NMI.
+    pub fn take_nmi(&self) -> bool {
+        self.nmi.load(Ordering::Acquire) && self.nmi.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether an NMI is latched.
+    pub fn nmi(&self) -> bool {
+        self.nmi.load(Ordering::Acquire)
+    }
+
+    /// Makes the run loop return with `Exit::Requested` at the next block boundary.
+    pub fn request_exit(&self) {
+        self.exit.store(true, Ordering::Release);
+        self.request_attention();
+    }
+
+    pub(crate) fn take_exit(&self) -> bool {
+        self.exit.load(Ordering::Acquire) && self.exit.swap(false, Ordering::AcqRel)
+    }
+
+    /// Makes the processor look at its wires at the next block boundary.
+    pub fn request_attention(&self) {
+        self.attention.store(true, Ordering::Release);
+    }
+
+    /// Whether attention was asked for. One relaxed load.
+    #[inline(always)]
+    pub fn attention(&self) -> bool {
+        self.attention.load(Ordering::Relaxed)
+    }
+
+    /// Takes the request for attention.
+    pub fn take_attention(&self) -> bool {
+        self.attention.swap(false, Ordering::AcqRel)
+    }
+
+    /// Instructions retired as of the last bus access or end of a run.
+    pub fn retired(&self) -> u64 {
+        self.retired.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn publish_retired(&self, count: u64) {
+        self.retired.store(count, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,159 @@
+//! The logical processor: state, caches of derived facts, and its wires.
+
+use crate::cpuid::CpuModel;
+use crate::mmu::Tlb;
+use crate::mode::Mode;
+use crate::op::Op;
+use crate::state::{REG_BLOCK, REG_ZERO};
+use crate::{CpuBus, CpuSignals, CpuState};
+use glassbox_memory::GuestMemory;
+use glassbox_x86_spec::control::{Flags, dr7};
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+/// One logical processor.
+pub struct Cpu {
+    /// Architectural state. Whoever changes what [`Cpu::sync`] derives from
+    /// calls it afterwards.
+    pub state: CpuState,
+    /// Guest RAM.
+    pub memory: GuestMemory,
+    /// Ports, MMIO, the local APIC.
+    pub bus: Box<dyn CpuBus>,
+    /// Interrupt wires.
+    pub signals: Arc<CpuSignals>,
+    /// What CPUID says.
+    pub model: Arc<CpuModel>,
+    /// How code is decoded now; derived.
+    pub(crate) mode: Mode,
+    pub(crate) tlb: Tlb,
+    /// Set when the rest of the running block must not be executed as it was
+    /// decoded (its code was written). Read after each op.
+    pub(crate) leave_block: bool,
+    /// Index of the running op in its block.
+    pub(crate) op_index: u32,
+    /// Data breakpoints that the running instruction hit: DR6 bits.
+    pub(crate) pending_db: u64,
+    /// Data breakpoints are armed, an observer listens, or alignment is
+    /// checked: every access takes the slow path.
+    pub(crate) slow_access: bool,
+    /// Exceptions, interrupts and memory touches, for traces. `None` is free.
+    pub observer: Option<Box<dyn Observer>>,
+    /// Instructions run one by one: single-step, RF, breakpoints, an observer. Derived.
+    pub(crate) stepping: bool,
+    /// The last delivered exceptions, oldest first: the report of a crash.
+    pub fault_chain: VecDeque<FaultRecord>,
+    /// Forms without an implementation that were reported already.
+    pub(crate) reported: HashSet<iced_x86::Code>,
+}
+
+/// One delivered event: kept for the report of a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultRecord {
+    /// Vector.
+    pub vector: u8,
+    /// Error code if it had one.
+    pub error: Option<u32>,
+    /// CS selector at the time.
+    pub cs: u16,
+    /// RIP at the time.
+    pub rip: u64,
+    /// CR2 at the time.
+    pub cr2: u64,
+}
+
+/// Watches a processor.
+pub trait Observer: Send {
+    /// A data access of the running instruction, after translation faults were ruled out.
+    fn memory(&mut self, address: u64, bytes: &[u8], write: bool);
+    /// An exception or interrupt is delivered.
+    fn event(&mut self, state: &CpuState, vector: u8, error: Option<u32>);
+    /// An instruction retired; `before` is the state it began with.
+    fn retired(&mut self, before: &CpuState, after: &CpuState, bytes: &[u8]);
+}
+
+impl Cpu {
+    /// A processor in its reset state.
+    pub fn new(
+        memory: GuestMemory,
+        bus: Box<dyn CpuBus>,
+        signals: Arc<CpuSignals>,
+        model: Arc<CpuModel>,
+    ) -> Self {
+        let mut cpu = Self {
+            state: CpuState::reset(model.signature()),
+            memory,
+            bus,
+            signals,
+            model,
+            mode: Mode::default(),
+            tlb: Tlb::new(),
+            leave_block: false,
+            op_index: 0,
+            pending_db: 0,
+            slow_access: false,
+            observer: None,
+            stepping: false,
+            fault_chain: VecDeque::new(),
+            reported: HashSet::new(),
+        };
+        cpu.sync();
+        cpu
+    }
+
+    /// Returns to the reset state; time and RAM go on.
+    pub fn reset(&mut self) {
+        let retired = self.state.retired;
+        let tsc_offset = self.state.msr.tsc_offset;
+        self.state = CpuState::reset(self.model.signature());
+        self.state.retired = retired;
+        self.state.msr.tsc_offset = tsc_offset;
+        self.pending_db = 0;
+        self.tlb.flush_all();
+        self.sync();
+    }
+
+    /// Derives everything that is cached from the state anew: decoding mode,
+    /// MMU table, slow-path conditions. Call after segment, CPL, CR, EFER,
+    /// EFLAGS.AC/VM or DR7 changes. Cheap.
+    pub fn sync(&mut self) {
+        self.state.regs[REG_ZERO as usize] = 0;
+        self.mode = Mode::of(&self.state);
+        self.sync_access();
+        self.stepping = self.state.system_flags.intersects(Flags::TF | Flags::RF)
+            || self.state.dr[7] & dr7::ENABLES != 0
+            || self.observer.is_some();
+    }
+
+    /// Ends an op that is to be entered again, such as a string instruction in
+    /// the middle of its run: RIP stays and it does not count as retired.
+    pub(crate) fn run_again(&mut self, op: &Op) {
+        self.state.rip = self.this_rip(op);
+        self.state.retired = self.state.retired.wrapping_sub(1);
+    }
+
+    /// Logs an instruction that has no implementation, once a form.
+    pub(crate) fn report_unimplemented(&mut self, op: &Op) {
+        if self.reported.insert(op.code) {
+            log::warn!("unimplemented instruction {:?} at {:#x}: raising #UD", op.code, self.this_rip(op));
+        }
+    }
+
+    /// The address behind `op`, as an offset in CS.
+    #[inline(always)]
+    pub fn next_rip(&self, op: &Op) -> u64 {
+        self.state.regs[REG_BLOCK as usize].wrapping_add(u64::from(op.end)) & self.mode.rip_mask()
+    }
+
+    /// The address of `op` itself.
+    #[inline(always)]
+    pub fn this_rip(&self, op: &Op) -> u64 {
+        self.state.regs[REG_BLOCK as usize].wrapping_add(u64::from(op.end) - u64::from(op.len))
+            & self.mode.rip_mask()
+    }
+
+    /// Publishes the exact retired count before the bus is entered.
+    pub(crate) fn publish_time(&self) {
+        self.signals.publish_retired(self.state.retired + u64::from(self.op_index));
+    }
+}

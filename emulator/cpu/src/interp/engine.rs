@@ -1,0 +1,331 @@
+//! The loop that finds, decodes and runs blocks.
+
+use crate::block::{Block, BlockCache, BlockId};
+use crate::decode::{self, Decoded, MAX_BLOCK_BYTES, MAX_BLOCK_OPS, MAX_INSTRUCTION};
+use crate::mmu::Access;
+use crate::op::Op;
+use crate::state::{REG_BLOCK, SegReg};
+use crate::{Activity, Cpu, Exception};
+use glassbox_memory::{CodeWatcher, Gva, PAGE_MASK, PAGE_SIZE};
+use glassbox_x86_spec::control::Flags;
+use glassbox_x86_spec::control::{dr6, dr7};
+use std::sync::Arc;
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The instruction budget is used up.
+    Budget,
+    /// [`crate::CpuSignals::request_exit`] was called.
+    Requested,
+    /// HLT: nothing to do until an interrupt comes.
+    Halted,
+    /// Triple fault or an application processor that was not started.
+    Stopped,
+}
+
+/// Tier 0: executes pre-decoded blocks, one op after the other.
+pub struct Interpreter {
+    cache: BlockCache,
+    watcher: Option<Arc<CodeWatcher>>,
+    /// Blocks entered since power-on.
+    pub blocks_run: u64,
+}
+
+impl Default for Interpreter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Interpreter {
+    /// An engine with an empty cache.
+    pub fn new() -> Self {
+        Self { cache: BlockCache::new(), watcher: None, blocks_run: 0 }
+    }
+
+    /// Blocks decoded and blocks dropped because their code was written.
+    pub fn cache_counts(&self) -> (u64, u64) {
+        (self.cache.decoded, self.cache.invalidated)
+    }
+
+    /// Runs `cpu` until something is to be done outside, but for at most
+    /// `budget` retired instructions, which are counted exactly.
+    pub fn run(&mut self, cpu: &mut Cpu, budget: u64) -> Exit {
+        if self.watcher.is_none() {
+            self.watcher = Some(cpu.memory.watch_code());
+        }
+        let end = cpu.state.retired.saturating_add(budget);
+        let exit = loop {
+            if cpu.signals.attention()
+                && let Some(exit) = cpu.attend()
+            {
+                break exit;
+            }
+            match cpu.state.activity {
+                Activity::Active => {}
+                Activity::Halted => break Exit::Halted,
+                Activity::WaitForSipi | Activity::Shutdown => break Exit::Stopped,
+            }
+            if self.watcher.as_ref().is_some_and(|w| w.is_pending()) {
+                self.drop_stale();
+            }
+            let left = end.saturating_sub(cpu.state.retired);
+            if left == 0 {
+                break Exit::Budget;
+            }
+            if cpu.stepping || cpu.state.interrupt_shadow {
+                self.step(cpu);
+                continue;
+            }
+            match self.find(cpu) {
+                Ok(id) => {
+                    if let Err(fault) = self.execute(cpu, id, left) {
+                        cpu.raise(fault);
+                    }
+                }
+                Err(fault) => cpu.raise(fault),
+            }
+        };
+        cpu.signals.publish_retired(cpu.state.retired);
+        exit
+    }
+
+    fn drop_stale(&mut self) {
+        let Some(watcher) = &self.watcher else { return };
+        for (start, len) in watcher.take() {
+            self.cache.invalidate(start, len);
+        }
+    }
+
+    /// Runs at most `left` ops of a block.
+    #[inline(always)]
+    fn execute(&mut self, cpu: &mut Cpu, id: BlockId, left: u64) -> Result<(), Exception> {
+        let Some(block) = self.cache.get(id) else { return Ok(()) };
+        self.blocks_run += 1;
+        let base = cpu.state.rip;
+        cpu.state.regs[REG_BLOCK as usize] = base;
+        cpu.leave_block = false;
+        let mask = cpu.mode.rip_mask();
+        let count = if left < block.ops.len() as u64 { left as usize } else { block.ops.len() };
+        let ops = &block.ops[..count];
+        // Branches overwrite this; everything else falls through to it.
+        cpu.state.rip = base.wrapping_add(u64::from(ops[count - 1].end)) & mask;
+        let mut done = 0;
+        for op in ops {
+            cpu.op_index = done;
+            if let Err(fault) = (op.run)(cpu, op) {
+                cpu.op_index = 0;
+                cpu.state.retired += u64::from(done);
+                cpu.state.rip = base.wrapping_add(u64::from(op.end) - u64::from(op.len)) & mask;
+                return Err(fault);
+            }
+            done += 1;
+            if cpu.leave_block {
+                break;
+            }
+        }
+        cpu.op_index = 0;
+        cpu.state.retired = cpu.state.retired.wrapping_add(u64::from(done));
+        if (done as usize) < count {
+            cpu.state.rip = base.wrapping_add(u64::from(ops[done as usize - 1].end)) & mask;
+        }
+        Ok(())
+    }
+
+    /// Runs one instruction with everything that blocks leave out: interrupt
+    /// shadows, single-step, breakpoints, RF, the observer.
+    fn step(&mut self, cpu: &mut Cpu) {
+        let before = cpu.observer.is_some().then(|| cpu.state.clone());
+        let flags = cpu.state.system_flags;
+        let shadow = std::mem::take(&mut cpu.state.interrupt_shadow);
+        let debug_shadow = std::mem::take(&mut cpu.state.debug_shadow);
+        let resume = flags.contains(Flags::RF);
+        if !resume && !debug_shadow && cpu.state.dr[7] & dr7::ENABLES != 0 {
+            let hit = cpu.code_breakpoints();
+            if hit != 0 {
+                cpu.state.dr[6] |= hit;
+                cpu.raise(Exception::DB);
+                return;
+            }
+        }
+        if resume {
+            cpu.state.system_flags -= Flags::RF;
+            cpu.sync();
+        }
+        if !debug_shadow {
+            cpu.pending_db = 0;
+        }
+        if flags.contains(Flags::TF) {
+            cpu.pending_db |= dr6::BS;
+        }
+        let result = self.find(cpu).and_then(|id| self.execute(cpu, id, 1));
+        if let (Some(before), Ok(())) = (&before, &result) {
+            cpu.tell_retired(before);
+        }
+        match result {
+            Err(fault) => {
+                cpu.pending_db = 0;
+                cpu.raise(fault);
+            }
+            Ok(()) if cpu.pending_db != 0 && !cpu.state.debug_shadow => {
+                cpu.state.dr[6] |= std::mem::take(&mut cpu.pending_db);
+                cpu.raise_trap(Exception::DB);
+            }
+            Ok(()) => {}
+        }
+        if shadow {
+            cpu.interrupts_may_be_open();
+        }
+    }
+
+    /// The block at CS:RIP, decoded if need be.
+    #[inline(always)]
+    fn find(&mut self, cpu: &mut Cpu) -> Result<BlockId, Exception> {
+        let gva = cpu.code_address();
+        let entry = cpu.tlb.entry(gva);
+        if entry.exec == cpu.tlb.tag(gva) {
+            let start = gva.wrapping_add(entry.addend);
+            if let Some(id) = self.cache.find(start, cpu.mode)
+                && let Some(block) = self.cache.get(id)
+                && (cpu.mode.is_64bit() || cpu.in_code_limit(block))
+                && block.second_page.is_none()
+            {
+                return Ok(id);
+            }
+        }
+        self.find_slow(cpu, gva)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_slow(&mut self, cpu: &mut Cpu, gva: u64) -> Result<BlockId, Exception> {
+        if !cpu.mode.is_64bit() && cpu.state.rip > u64::from(cpu.state.seg(SegReg::Cs).limit) {
+            return Err(Exception::GP0);
+        }
+        if cpu.mode.is_64bit() && !cpu.is_canonical(gva) {
+            return Err(Exception::GP0);
+        }
+        let start = self.fetch_page(cpu, gva)?;
+        if let Some(start) = start
+            && let Some(id) = self.cache.find(start, cpu.mode)
+            && let Some(block) = self.cache.get(id)
+            && (cpu.mode.is_64bit() || cpu.in_code_limit(block))
+        {
+            let Some(second) = block.second_page else { return Ok(id) };
+            let next = (gva & PAGE_MASK).wrapping_add(PAGE_SIZE) & cpu.mode.rip_mask();
+            if self.fetch_page(cpu, next)? == Some(second) {
+                return Ok(id);
+            }
+        }
+        self.decode_at(cpu, gva, start)
+    }
+
+    /// Translates for a fetch; `None` where no memory is behind it.
+    fn fetch_page(&mut self, cpu: &mut Cpu, gva: u64) -> Result<Option<u64>, Exception> {
+        let table = cpu.current_table();
+        let found = cpu.fill(Gva(gva), Access::Fetch, table)?;
+        Ok(cpu.memory.lookup(found.gpa).map(|b| b.offset))
+    }
+
+    /// Decodes the block at `gva`, whose first byte is at RAM offset `start`.
+    fn decode_at(&mut self, cpu: &mut Cpu, gva: u64, start: Option<u64>) -> Result<BlockId, Exception> {
+        let mode = cpu.mode;
+        let in_page = (PAGE_SIZE - (gva & !PAGE_MASK)) as usize;
+        let limit = cpu.bytes_to_code_limit();
+        let mut bytes = vec![0; in_page.min(MAX_BLOCK_BYTES).min(limit)];
+        if let Some(start) = start {
+            if cpu.memory.mark_code(start, bytes.len() as u64) {
+                cpu.tlb.protect_ram_page(start);
+            }
+            cpu.memory.read_slice_at(start, &mut bytes);
+        } else {
+            bytes.truncate(MAX_INSTRUCTION.min(in_page));
+            let at = cpu.translate(Gva(gva), Access::Fetch, cpu.current_table())?.gpa;
+            cpu.read_physical(at, &mut bytes);
+        }
+        let model = Arc::clone(&cpu.model);
+        let has = |i: &iced_x86::Instruction| model.implements(i);
+        let mut ops: Vec<Op> = Vec::new();
+        let mut at = 0;
+        while ops.len() < MAX_BLOCK_OPS && at + MAX_INSTRUCTION <= MAX_BLOCK_BYTES {
+            match decode::decode(&bytes[at..], mode, at as u8, &has) {
+                Decoded::Op(op) => {
+                    at = usize::from(op.end);
+                    ops.push(op);
+                    if op.flags & Op::ENDS_BLOCK != 0 || start.is_none() {
+                        break;
+                    }
+                }
+                Decoded::MoreBytes => break,
+            }
+        }
+        let mut second_page = None;
+        if ops.is_empty() {
+            // The first instruction crosses into the next page, or the limit.
+            if bytes.len() == limit && limit < in_page {
+                return Err(Exception::GP0);
+            }
+            let next = gva.wrapping_add(bytes.len() as u64) & mode.rip_mask();
+            let want = (MAX_INSTRUCTION - bytes.len().min(MAX_INSTRUCTION)).min(limit - bytes.len());
+            let mut rest = vec![0; want];
+            second_page = self.fetch_page(cpu, next)?;
+            match second_page {
+                Some(second) => {
+                    if cpu.memory.mark_code(second, want as u64) {
+                        cpu.tlb.protect_ram_page(second);
+                    }
+                    cpu.memory.read_slice_at(second, &mut rest);
+                }
+                None => {
+                    let at = cpu.translate(Gva(next), Access::Fetch, cpu.current_table())?.gpa;
+                    cpu.read_physical(at, &mut rest);
+                }
+            }
+            bytes.extend_from_slice(&rest);
+            match decode::decode(&bytes, mode, 0, &has) {
+                Decoded::Op(op) => ops.push(op),
+                Decoded::MoreBytes => return Err(Exception::GP0),
+            }
+        }
+        let cacheable =
+            start.is_some() && (second_page.is_some() || usize::from(ops[ops.len() - 1].end) <= in_page);
+        // Code outside RAM gets a key of its own that is dropped again at once.
+        let key = start.filter(|_| cacheable).unwrap_or(UNCACHED);
+        if !cacheable {
+            self.cache.invalidate(UNCACHED, 1);
+        }
+        Ok(self.cache.insert(Block { ops: ops.into_boxed_slice(), start: key, second_page, mode }))
+    }
+}
+
+/// A RAM offset that no RAM has.
+const UNCACHED: u64 = 1 << 58;
+
+impl Cpu {
+    /// The linear address of CS:RIP.
+    #[inline(always)]
+    pub(crate) fn code_address(&self) -> u64 {
+        if self.mode.is_64bit() {
+            self.state.rip
+        } else {
+            self.state.rip.wrapping_add(self.state.segs[SegReg::Cs as usize].base) & 0xFFFF_FFFF
+        }
+    }
+
+    /// Whether a whole block lies inside the CS limit.
+    #[inline(always)]
+    fn in_code_limit(&self, block: &Block) -> bool {
+        let last = self.state.rip + u64::from(block.ops[block.ops.len() - 1].end) - 1;
+        last <= u64::from(self.state.segs[SegReg::Cs as usize].limit)
+    }
+
+    /// Bytes from RIP to the end of the code segment.
+    fn bytes_to_code_limit(&self) -> usize {
+        if self.mode.is_64bit() {
+            return usize::MAX;
+        }
+        let limit = u64::from(self.state.seg(SegReg::Cs).limit);
+        (limit + 1).saturating_sub(self.state.rip) as usize
+    }
+}

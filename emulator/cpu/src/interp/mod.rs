@@ -1,0 +1,48 @@
+//! The interpreter: one file a family of instructions, and the loop that runs
+//! decoded blocks.
+//!
+//! A family file has a `select` that names the handler of each instruction form
+//! it implements. Handlers are generic over operand width and form, so that the
+//! choice is made when the instruction is decoded, not when it runs.
+
+mod alu;
+mod branch;
+mod conditional;
+mod data;
+mod engine;
+mod operand;
+mod stack;
+#[cfg(test)]
+mod tests;
+mod width;
+
+pub use engine::{Exit, Interpreter};
+pub(crate) use width::Width;
+
+use crate::{Cpu, Exception, Handler, Op};
+use iced_x86::Instruction;
+
+/// The families, those that are asked for most often first.
+const FAMILIES: &[fn(&Instruction) -> Option<Handler>] =
+    &[data::select, alu::select, branch::select, stack::select, conditional::select];
+
+/// The handler of an instruction that was decoded.
+pub(crate) fn select(i: &Instruction) -> Handler {
+    FAMILIES.iter().find_map(|family| family(i)).unwrap_or(unimplemented)
+}
+
+/// An encoding that is no instruction.
+pub(crate) fn undefined(_: &mut Cpu, _: &Op) -> Result<(), Exception> {
+    Err(Exception::UD)
+}
+
+/// More than 15 bytes (Intel SDM Vol. 3A 7.15, #GP).
+pub(crate) fn too_long(_: &mut Cpu, _: &Op) -> Result<(), Exception> {
+    Err(Exception::GP0)
+}
+
+/// An instruction that exists but is not implemented: raises #UD and says so.
+pub(crate) fn unimplemented(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
+    cpu.report_unimplemented(op);
+    Err(Exception::UD)
+}

@@ -1,0 +1,11 @@
+//! The memory management unit: page walks, the software TLB, and the access
+//! paths that instructions use.
+
+mod access;
+mod segmented;
+mod slow;
+mod tlb;
+mod walk;
+
+pub use tlb::Tlb;
+pub use walk::Access;

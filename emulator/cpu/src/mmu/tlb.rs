@@ -1,0 +1,259 @@
+//! The software TLB.
+//!
+//! Direct-mapped, one table for each way in which accesses are made
+//! ([`Table`]), so that a ring change flushes nothing. An entry's tags hold the
+//! page address with a *generation* in the low 12 bits. A flush moves to a fresh
+//! generation instead of touching entries; each PCID keeps its own, so that a
+//! CR3 switch between live PCIDs finds its entries again.
+
+use glassbox_memory::{Gva, PAGE_MASK, PAGE_SHIFT};
+use std::collections::HashMap;
+
+/// Entries in each table; a power of two.
+pub const ENTRIES: usize = 2048;
+const GENERATIONS: u16 = 4096;
+const LARGE_SHIFT: u32 = 21;
+const HUGE_SHIFT: u32 = 30;
+
+/// Which rights an access is made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Table {
+    /// CPL 3.
+    User = 0,
+    /// Supervisor; SMAP, where on, denies user pages. Implicit accesses too.
+    Supervisor = 1,
+    /// Supervisor with EFLAGS.AC set: SMAP does not deny.
+    SupervisorAc = 2,
+}
+
+/// One translation. A tag of 0 never matches: generation 0 is never current.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Entry {
+    /// Page | generation if loads may use the fast path.
+    pub read: u64,
+    /// Page | generation if stores may: writable, dirty, no code, no ROM.
+    pub write: u64,
+    /// Page | generation if instructions may be fetched.
+    pub exec: u64,
+    /// RAM offset minus linear address.
+    pub addend: u64,
+}
+
+/// The TLB of one logical processor.
+pub struct Tlb {
+    entries: Box<[Entry; ENTRIES * 4]>,
+    /// Index of the current table's first entry.
+    base: usize,
+    /// The current generation, 1 to 4095.
+    generation: u64,
+    next_generation: u16,
+    /// Generations of PCIDs that were switched away from.
+    pcids: HashMap<u16, u16>,
+    current_pcid: u16,
+    /// Hashed sets of the 2 MiB and 1 GiB regions in which large pages were
+    /// filled: INVLPG of a page there drops all its 4 KiB pieces.
+    large: Box<[u64; 64]>,
+    huge: Box<[u64; 64]>,
+    /// Fills since power-on.
+    pub fills: u64,
+    /// Flushes of everything or of one PCID.
+    pub flushes: u64,
+}
+
+impl Tlb {
+    /// An empty TLB.
+    pub fn new() -> Self {
+        let entries = vec![Entry::default(); ENTRIES * 4].into_boxed_slice();
+        Self {
+            entries: entries.try_into().unwrap_or_else(|_| unreachable!("the length is the constant's")),
+            base: 0,
+            generation: 1,
+            next_generation: 2,
+            pcids: HashMap::new(),
+            current_pcid: 0,
+            large: Box::new([0; 64]),
+            huge: Box::new([0; 64]),
+            fills: 0,
+            flushes: 0,
+        }
+    }
+
+    /// Selects the table that plain accesses use.
+    #[inline(always)]
+    pub fn select(&mut self, table: Table) {
+        self.base = table as usize * ENTRIES;
+    }
+
+    /// The entry that `gva` maps to in the current table.
+    #[inline(always)]
+    pub fn entry(&self, gva: u64) -> &Entry {
+        &self.entries[(self.base + slot(gva)) & (ENTRIES * 4 - 1)]
+    }
+
+    /// The tag that a valid entry for `gva` bears.
+    #[inline(always)]
+    pub fn tag(&self, gva: u64) -> u64 {
+        gva & PAGE_MASK | self.generation
+    }
+
+    /// The entry that `gva` maps to in `table`.
+    pub fn entry_mut(&mut self, table: Table, gva: u64) -> &mut Entry {
+        &mut self.entries[table as usize * ENTRIES + slot(gva)]
+    }
+
+    /// Notes that the translation of `gva` comes from a page of `1 << shift` bytes.
+    pub fn note_size(&mut self, gva: u64, shift: u32) {
+        if shift > PAGE_SHIFT {
+            set_bit(&mut self.large, gva >> LARGE_SHIFT);
+        }
+        if shift >= HUGE_SHIFT {
+            set_bit(&mut self.huge, gva >> HUGE_SHIFT);
+        }
+    }
+
+    /// Drops every translation, of all PCIDs and global ones too.
+    pub fn flush_all(&mut self) {
+        self.pcids.clear();
+        self.fresh_generation();
+    }
+
+    /// Drops the translations of `pcid`.
+    pub fn flush_pcid(&mut self, pcid: u16) {
+        if pcid == self.current_pcid {
+            self.fresh_generation();
+        } else {
+            self.pcids.remove(&pcid);
+        }
+    }
+
+    /// Makes `pcid` current, keeping its live translations.
+    pub fn switch_pcid(&mut self, pcid: u16) {
+        if pcid == self.current_pcid {
+            return;
+        }
+        self.pcids.insert(self.current_pcid, self.generation as u16);
+        self.current_pcid = pcid;
+        match self.pcids.get(&pcid) {
+            Some(&generation) => self.generation = u64::from(generation),
+            None => self.fresh_generation(),
+        }
+    }
+
+    /// The current PCID.
+    pub fn pcid(&self) -> u16 {
+        self.current_pcid
+    }
+
+    /// Drops the translations of one linear page, whatever their PCID.
+    pub fn invalidate(&mut self, gva: Gva) {
+        let pages = if has_bit(&self.huge, gva.0 >> HUGE_SHIFT) {
+            self.flush_all();
+            return;
+        } else if has_bit(&self.large, gva.0 >> LARGE_SHIFT) {
+            1 << (LARGE_SHIFT - PAGE_SHIFT)
+        } else {
+            1
+        };
+        let first = gva.0 & !((pages << PAGE_SHIFT) - 1);
+        for page in 0..pages {
+            let at = slot(first + (page << PAGE_SHIFT));
+            for table in 0..3 {
+                self.entries[table * ENTRIES + at] = Entry::default();
+            }
+        }
+    }
+
+    /// Takes write permission from every entry that maps the RAM page at
+    /// `offset`: it now holds cached code.
+    pub fn protect_ram_page(&mut self, offset: u64) {
+        let page = offset & PAGE_MASK;
+        for entry in self.entries.iter_mut() {
+            if entry.write != 0 && (entry.write & PAGE_MASK).wrapping_add(entry.addend) == page {
+                entry.write = 0;
+            }
+        }
+    }
+
+    fn fresh_generation(&mut self) {
+        self.flushes += 1;
+        if self.next_generation == GENERATIONS {
+            self.entries.fill(Entry::default());
+            self.pcids.clear();
+            self.large.fill(0);
+            self.huge.fill(0);
+            self.next_generation = 1;
+        }
+        self.generation = u64::from(self.next_generation);
+        self.next_generation += 1;
+    }
+}
+
+#[inline(always)]
+fn slot(gva: u64) -> usize {
+    (gva >> PAGE_SHIFT) as usize & (ENTRIES - 1)
+}
+
+fn set_bit(set: &mut [u64; 64], region: u64) {
+    set[(region >> 6 & 63) as usize] |= 1 << (region & 63);
+}
+
+fn has_bit(set: &[u64; 64], region: u64) -> bool {
+    set[(region >> 6 & 63) as usize] >> (region & 63) & 1 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(tlb: &mut Tlb, gva: u64) {
+        let tag = tlb.tag(gva);
+        *tlb.entry_mut(Table::User, gva) = Entry { read: tag, write: tag, exec: tag, addend: 0 };
+    }
+
+    fn hit(tlb: &Tlb, gva: u64) -> bool {
+        tlb.entry(gva).read == tlb.tag(gva)
+    }
+
+    #[test]
+    fn pcids_keep_their_entries_and_flushes_drop_them() {
+        let mut tlb = Tlb::new();
+        tlb.select(Table::User);
+        fill(&mut tlb, 0x1000);
+        tlb.switch_pcid(1);
+        assert!(!hit(&tlb, 0x1000));
+        fill(&mut tlb, 0x2000);
+        tlb.switch_pcid(0);
+        assert!(hit(&tlb, 0x1000) && !hit(&tlb, 0x2000));
+        tlb.flush_pcid(1);
+        assert!(hit(&tlb, 0x1000));
+        tlb.switch_pcid(1);
+        assert!(!hit(&tlb, 0x2000));
+        tlb.flush_all();
+        tlb.switch_pcid(0);
+        assert!(!hit(&tlb, 0x1000));
+    }
+
+    #[test]
+    fn generations_wrap_without_reviving_old_entries() {
+        let mut tlb = Tlb::new();
+        for n in 0..3 * u64::from(GENERATIONS) {
+            assert!(!hit(&tlb, 0x5000), "stale hit after {n} flushes");
+            fill(&mut tlb, 0x5000);
+            assert!(hit(&tlb, 0x5000));
+            tlb.flush_all();
+        }
+    }
+
+    #[test]
+    fn invlpg_inside_a_large_page_drops_all_its_pieces() {
+        let mut tlb = Tlb::new();
+        tlb.note_size(0x40_0000, 21);
+        fill(&mut tlb, 0x40_3000);
+        fill(&mut tlb, 0x80_1000);
+        tlb.invalidate(Gva(0x41_0000));
+        assert!(!hit(&tlb, 0x40_3000));
+        assert!(hit(&tlb, 0x80_1000));
+    }
+}

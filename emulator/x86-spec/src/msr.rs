@@ -1,0 +1,80 @@
+//! Model-specific register numbers (Intel SDM Vol. 4; AMD APM Vol. 2 Appendix A).
+
+macro_rules! msrs {
+    ($($(#[$doc:meta])* $name:ident = $value:expr;)*) => { $($(#[$doc])* pub const $name: u32 = $value;)* };
+}
+
+msrs! {
+    /// Time stamp counter.
+    TSC = 0x10;
+    /// Local APIC base.
+    APIC_BASE = 0x1B;
+    /// TSC adjust.
+    TSC_ADJUST = 0x3B;
+    /// Speculation control.
+    SPEC_CTRL = 0x48;
+    /// Prediction command.
+    PRED_CMD = 0x49;
+    /// Microcode revision.
+    BIOS_SIGN_ID = 0x8B;
+    /// MTRR capability.
+    MTRR_CAP = 0xFE;
+    /// Architectural capabilities.
+    ARCH_CAPABILITIES = 0x10A;
+    /// SYSENTER code segment.
+    SYSENTER_CS = 0x174;
+    /// SYSENTER stack pointer.
+    SYSENTER_ESP = 0x175;
+    /// SYSENTER instruction pointer.
+    SYSENTER_EIP = 0x176;
+    /// Machine check capability.
+    MCG_CAP = 0x179;
+    /// Machine check status.
+    MCG_STATUS = 0x17A;
+    /// Miscellaneous enables.
+    MISC_ENABLE = 0x1A0;
+    /// Debug control.
+    DEBUG_CTL = 0x1D9;
+    /// First variable-range MTRR base.
+    MTRR_PHYS_BASE0 = 0x200;
+    /// Fixed-range MTRR for 0 to 512 KiB.
+    MTRR_FIX64K = 0x250;
+    /// First of two fixed-range MTRRs for 512 KiB to 768 KiB.
+    MTRR_FIX16K = 0x258;
+    /// First of eight fixed-range MTRRs for 768 KiB to 1 MiB.
+    MTRR_FIX4K = 0x268;
+    /// Page attribute table.
+    PAT = 0x277;
+    /// MTRR default type.
+    MTRR_DEF_TYPE = 0x2FF;
+    /// TSC deadline of the local APIC timer.
+    TSC_DEADLINE = 0x6E0;
+    /// First x2APIC register.
+    X2APIC_FIRST = 0x800;
+    /// Last x2APIC register.
+    X2APIC_LAST = 0x8FF;
+    /// Extended supervisor states.
+    XSS = 0xDA0;
+    /// Extended features.
+    EFER = 0xC000_0080;
+    /// SYSCALL segments and legacy target.
+    STAR = 0xC000_0081;
+    /// SYSCALL target in 64-bit mode.
+    LSTAR = 0xC000_0082;
+    /// SYSCALL target from compatibility mode.
+    CSTAR = 0xC000_0083;
+    /// SYSCALL flag mask.
+    FMASK = 0xC000_0084;
+    /// FS base.
+    FS_BASE = 0xC000_0100;
+    /// GS base.
+    GS_BASE = 0xC000_0101;
+    /// GS base that SWAPGS brings in.
+    KERNEL_GS_BASE = 0xC000_0102;
+    /// What RDTSCP and RDPID return.
+    TSC_AUX = 0xC000_0103;
+    /// AMD: system configuration.
+    SYSCFG = 0xC001_0010;
+    /// AMD: hardware configuration.
+    HWCR = 0xC001_0015;
+}
