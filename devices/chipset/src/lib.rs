@@ -5,15 +5,23 @@
 
 pub mod acpi_pm;
 mod bytes;
+pub mod debug_exit;
 pub mod ioapic;
 pub mod lapic;
 pub mod message;
 pub mod pic;
 pub mod pit;
+pub mod post_code;
+pub mod reset_control;
+pub mod system_control;
 
 pub use acpi_pm::{AcpiPm, AcpiPmSavedV1};
+pub use debug_exit::{DebugExit, ExitRequest};
 pub use ioapic::{IoApic, IoApicSavedV1};
 pub use lapic::{LocalApic, LocalApicConfig, LocalApicSavedV1};
 pub use message::InterruptMessage;
 pub use pic::{Pic, PicSavedV1};
 pub use pit::{PIT_HZ, Pit, PitSavedV1};
+pub use post_code::{PostCode, PostCodeSavedV1};
+pub use reset_control::{ResetControl, ResetControlSavedV1};
+pub use system_control::{SystemControlA, SystemControlASavedV1};
