@@ -99,6 +99,7 @@ mod tests {
         assert_eq!((u32_at(&fadt, 48), fadt[52], fadt[53]), (0xB2, 0xF1, 0xF0));
         assert_eq!([u32_at(&fadt, 56), u32_at(&fadt, 64), u32_at(&fadt, 76)], [0x600, 0x604, 0x608]);
         assert_eq!(fadt[88..92], [4, 2, 0, 4]);
+        assert_eq!((u32_at(&fadt, 80), fadt[92]), (0x60C, 4), "GPE0_BLK");
         assert_eq!(fadt[108], 0x32);
         assert_eq!(fadt[109..111], [3, 0]);
         assert_eq!(u32_at(&fadt, 112), 1 | 1 << 2 | 1 << 5 | 1 << 8 | 1 << 10);

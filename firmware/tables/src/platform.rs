@@ -11,8 +11,9 @@ pub const PM1_EVENT: u16 = PM_BASE;
 pub const PM1_CONTROL: u16 = PM_BASE + 4;
 /// Power management timer, 32 bits at 3.579545 MHz (PIIX4 PMTMR).
 pub const PM_TIMER: u16 = PM_BASE + 8;
-/// General purpose event block 0: status, then enable.
-pub const GPE0_BLOCK: u16 = PM_BASE + 0x20;
+/// General purpose event block 0: status, then enable, 2 bytes each (PIIX4
+/// GPSTS, GPEN).
+pub const GPE0_BLOCK: u16 = PM_BASE + 0x0C;
 /// Bytes in general purpose event block 0, status and enable together.
 pub const GPE0_LENGTH: u8 = 4;
 /// The port that raises an SMI on real boards; switches between legacy and
