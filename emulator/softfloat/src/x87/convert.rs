@@ -124,7 +124,7 @@ impl F80 {
         let mut rest = magnitude;
         for byte in &mut bytes[..9] {
             let pair = (rest % 100) as u8;
-            *byte = (pair / 10) << 4 | pair % 10;
+            *byte = ((pair / 10) << 4) | (pair % 10);
             rest /= 100;
         }
         bytes[9] = u8::from(number.sign) << 7;

@@ -6,10 +6,14 @@
 //! overflow or underflow the result is already the one with the adjusted
 //! exponent that the x87 stores in that case (Intel SDM Vol. 1 8.5.4).
 
+mod arctangent;
+mod big;
 mod constants;
 mod convert;
+mod logarithm;
 mod remainder;
 mod scale;
+mod trigonometry;
 
 pub use constants::Constant;
 pub use remainder::Remainder;

@@ -4,4 +4,5 @@
 
 mod random;
 mod sse;
+mod transcendental;
 mod x87;

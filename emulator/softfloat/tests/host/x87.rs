@@ -8,24 +8,24 @@ use glassbox_softfloat::{Env, F32, F64, F80, Relation, flag};
 use std::arch::asm;
 
 const CASES: u32 = 60_000;
-const C0: u16 = 1 << 8;
-const C1: u16 = 1 << 9;
-const C2: u16 = 1 << 10;
-const C3: u16 = 1 << 14;
+pub const C0: u16 = 1 << 8;
+pub const C1: u16 = 1 << 9;
+pub const C2: u16 = 1 << 10;
+pub const C3: u16 = 1 << 14;
 
 /// What the host's x87 holds after one instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Outcome {
-    st: [F80; 2],
-    memory: [u8; 10],
+pub struct Outcome {
+    pub st: [F80; 2],
+    pub memory: [u8; 10],
     /// The exception flags and C0 to C3.
-    status: u16,
+    pub status: u16,
 }
 
 /// Runs one instruction with `st(0)`, `st(1)` and a memory operand.
 macro_rules! host {
     ($name:ident, $instruction:literal) => {
-        fn $name(st: [F80; 2], memory: [u8; 10], control: u16) -> Outcome {
+        pub fn $name(st: [F80; 2], memory: [u8; 10], control: u16) -> Outcome {
             let (a, b) = (st[0].to_bytes(), st[1].to_bytes());
             let mut image = [0u8; 108];
             let mut memory = memory;
@@ -55,12 +55,14 @@ macro_rules! host {
     };
 }
 
-type Host = fn([F80; 2], [u8; 10], u16) -> Outcome;
-type Ours = fn([F80; 2], [u8; 10], &mut Env) -> Outcome;
+pub(crate) use host;
+
+pub type Host = fn([F80; 2], [u8; 10], u16) -> Outcome;
+pub type Ours = fn([F80; 2], [u8; 10], &mut Env) -> Outcome;
 
 /// Keeps what an unmasked pre-computation exception must not change, and
 /// sets the status as the instruction would.
-fn settle(before: [F80; 2], memory: [u8; 10], after: Outcome, env: &Env) -> Outcome {
+pub fn settle(before: [F80; 2], memory: [u8; 10], after: Outcome, env: &Env) -> Outcome {
     let mut outcome = after;
     if env.unmasked() & flag::PRE_COMPUTATION != 0 {
         // Comparisons set their condition codes all the same.
@@ -74,7 +76,7 @@ fn settle(before: [F80; 2], memory: [u8; 10], after: Outcome, env: &Env) -> Outc
     outcome
 }
 
-fn control_word(random: &mut Random, case: u32) -> u16 {
+pub fn control_word(random: &mut Random, case: u32) -> u16 {
     let precision = [0u16, 2, 3, 3][(case >> 2 & 3) as usize];
     let masks = if case & 0x30 != 0 { 0x3f } else { random.next() as u16 & 0x3f };
     (case as u16 & 3) << 10 | precision << 8 | masks
@@ -108,7 +110,7 @@ fn agree(name: &str, operand: fn(&mut Random) -> [u8; 10], ignored: u16, host: H
     assert_eq!(failures, 0, "{name}");
 }
 
-fn none(_: &mut Random) -> [u8; 10] {
+pub fn none(_: &mut Random) -> [u8; 10] {
     [0; 10]
 }
 
