@@ -156,3 +156,25 @@ fn a_boot_over_an_earlier_one_leaves_no_stale_zero_page() {
     assert_eq!(pc.u64(second.gprs[gpr::RSI] + 0x218), 0, "no initrd");
     pc.memory.write_bytes(Gpa(0x1000), &[0]).unwrap();
 }
+
+#[test]
+fn the_memory_map_is_believed_but_checked() {
+    let image = bzimage(&body());
+    let mut pc = Pc::new(RAM);
+    pc.e820.clear();
+    assert!(matches!(pc.boot(&image, None, ""), Err(BootError::MemoryTooSmall { .. })));
+
+    let mut pc = Pc::new(8 << 20);
+    pc.e820 = glassbox_tables::pc_memory_map(RAM, 0, &[]);
+    assert!(matches!(pc.boot(&image, None, ""), Err(BootError::Memory(_))), "RAM that is not there");
+
+    let mut pc = Pc::new(RAM);
+    let holes = (0..64).map(|i| (0x100_0000 + 0x80_0000 + i * 0x2000, 0x1000));
+    let mut map = glassbox_tables::E820Map::new();
+    map.add(Gpa(0), RAM, glassbox_tables::E820Kind::Ram);
+    for (start, len) in holes {
+        map.add(Gpa(start), len, glassbox_tables::E820Kind::Reserved);
+    }
+    pc.e820 = map.build();
+    assert!(matches!(pc.boot(&image, None, ""), Err(BootError::TooManyRanges(129, 128))));
+}
