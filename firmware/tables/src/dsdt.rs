@@ -18,8 +18,9 @@ const INTERRUPT_MODE: &str = "PICF";
 /// The DSDT of a board with this many processors.
 pub fn dsdt(processor_count: usize, hpet: bool) -> Vec<u8> {
     let mut bus = processors(processor_count);
-    bus.push(pci::host_bridge());
+    // The links come first: the routing table refers to them.
     bus.extend(pci::interrupt_links());
+    bus.push(pci::host_bridge());
     if hpet {
         bus.push(device("HPET", &[hid("PNP0103"), crs(&[memory(HPET_BASE, HPET_LENGTH)])]));
     }
