@@ -6,6 +6,7 @@
 pub mod acpi_pm;
 mod bytes;
 pub mod debug_exit;
+pub mod hpet;
 pub mod ioapic;
 pub mod lapic;
 pub mod message;
@@ -17,6 +18,7 @@ pub mod system_control;
 
 pub use acpi_pm::{AcpiPm, AcpiPmSavedV1};
 pub use debug_exit::{DebugExit, ExitRequest};
+pub use hpet::{Hpet, HpetLines, HpetSavedV1};
 pub use ioapic::{IoApic, IoApicSavedV1};
 pub use lapic::{LocalApic, LocalApicConfig, LocalApicSavedV1};
 pub use message::InterruptMessage;
