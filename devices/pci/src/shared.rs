@@ -1,0 +1,79 @@
+//! A function that the bus and the board both hold.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use glassbox_device_api::{Device, PciFunction, ResetKind, VmTime};
+
+use crate::{BarMapping, PciDevice};
+
+/// A handle to a function: one clone goes into the [`PciBus`](crate::PciBus), the
+/// others reach the device by its BARs. Configuration accesses are rare, so the
+/// lock is almost never contended.
+pub struct Shared<T: ?Sized> {
+    name: &'static str,
+    inner: Arc<Mutex<T>>,
+}
+
+impl<T: Device> Shared<T> {
+    /// A handle to `device`.
+    pub fn new(device: T) -> Self {
+        Self { name: device.name(), inner: Arc::new(Mutex::new(device)) }
+    }
+}
+
+impl<T: ?Sized> Shared<T> {
+    /// The device itself. A panic of another holder does not bar the way.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: ?Sized> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self { name: self.name, inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<T: ?Sized> std::fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Shared({})", self.name)
+    }
+}
+
+impl<T: Device + ?Sized> Device for Shared<T> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn reset(&mut self, kind: ResetKind) {
+        self.lock().reset(kind);
+    }
+
+    fn next_deadline(&self) -> Option<VmTime> {
+        self.lock().next_deadline()
+    }
+
+    fn advance(&mut self, now: VmTime) {
+        self.lock().advance(now);
+    }
+}
+
+impl<T: PciFunction + ?Sized> PciFunction for Shared<T> {
+    fn config_read(&mut self, offset: u8) -> u32 {
+        self.lock().config_read(offset)
+    }
+
+    fn config_write(&mut self, offset: u8, value: u32, byte_enables: u8) {
+        self.lock().config_write(offset, value, byte_enables);
+    }
+}
+
+impl<T: PciDevice + ?Sized> PciDevice for Shared<T> {
+    fn mapping_version(&self) -> u64 {
+        self.lock().mapping_version()
+    }
+
+    fn mappings(&self) -> Vec<BarMapping> {
+        self.lock().mappings()
+    }
+}
