@@ -14,6 +14,7 @@ pub mod pic;
 pub mod pit;
 pub mod post_code;
 pub mod reset_control;
+pub mod rtc;
 pub mod system_control;
 
 pub use acpi_pm::{AcpiPm, AcpiPmSavedV1};
@@ -26,4 +27,5 @@ pub use pic::{Pic, PicSavedV1};
 pub use pit::{PIT_HZ, Pit, PitSavedV1};
 pub use post_code::{PostCode, PostCodeSavedV1};
 pub use reset_control::{ResetControl, ResetControlSavedV1};
+pub use rtc::{CMOS_SIZE, Rtc, RtcSavedV1};
 pub use system_control::{SystemControlA, SystemControlASavedV1};
