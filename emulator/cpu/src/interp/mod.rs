@@ -6,12 +6,19 @@
 //! choice is made when the instruction is decoded, not when it runs.
 
 mod alu;
+mod atomic;
+mod bcd;
+mod bits;
 mod branch;
 mod conditional;
 mod data;
 mod engine;
+mod misc;
+mod muldiv;
 mod operand;
+mod shift;
 mod stack;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod width;
@@ -23,8 +30,20 @@ use crate::{Cpu, Exception, Handler, Op};
 use iced_x86::Instruction;
 
 /// The families, those that are asked for most often first.
-const FAMILIES: &[fn(&Instruction) -> Option<Handler>] =
-    &[data::select, alu::select, branch::select, stack::select, conditional::select];
+const FAMILIES: &[fn(&Instruction) -> Option<Handler>] = &[
+    data::select,
+    alu::select,
+    branch::select,
+    stack::select,
+    conditional::select,
+    shift::select,
+    strings::select,
+    bits::select,
+    muldiv::select,
+    atomic::select,
+    misc::select,
+    bcd::select,
+];
 
 /// The handler of an instruction that was decoded.
 pub(crate) fn select(i: &Instruction) -> Handler {

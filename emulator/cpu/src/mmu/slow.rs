@@ -286,6 +286,59 @@ impl Cpu {
     }
 }
 
+impl Cpu {
+    /// CMPXCHG16B: 16 aligned bytes at `gva` become `new` if they are `expected`;
+    /// returns what they were.
+    ///
+    /// # Errors
+    /// What a store to the operand raises; then nothing was stored.
+    pub(crate) fn exchange_wide(
+        &mut self,
+        seg: u8,
+        gva: u64,
+        expected: [u64; 2],
+        new: [u64; 2],
+    ) -> Result<[u64; 2], Exception> {
+        let parts = self.parts(self.current_table(), seg, gva, 16, Access::Write)?;
+        match self.memory.lookup(parts[0].gpa) {
+            Some(b) if b.kind == BackingKind::Ram && !self.slow_access => {
+                if self.memory.has_code(b.offset) && self.memory.code_written(b.offset, 16) {
+                    self.leave_block = true;
+                }
+                let (Ok(old) | Err(old)) = self.memory.compare_exchange_locked(b.offset, expected, new);
+                Ok(old)
+            }
+            _ => {
+                let table = self.current_table();
+                let old: [u64; 2] = self.load_as(table, seg, gva)?;
+                self.store_as(table, seg, gva, if old == expected { new } else { old })?;
+                Ok(old)
+            }
+        }
+    }
+
+    /// The RAM offset of `gva` if the fast path may be used on the rest of its
+    /// page with this access: for bulk string instructions.
+    pub(crate) fn fast_span(&mut self, seg: u8, gva: u64, access: Access) -> Option<u64> {
+        if self.slow_access {
+            return None;
+        }
+        let usable = |cpu: &Self| {
+            let entry = cpu.tlb.entry(gva);
+            let tag = if access == Access::Write { entry.write } else { entry.read };
+            (tag == cpu.tlb.tag(gva)).then(|| gva.wrapping_add(entry.addend))
+        };
+        usable(self).or_else(|| {
+            // A fault is raised by the ordinary path, which comes next.
+            let cr2 = self.state.cr2;
+            if self.parts(self.current_table(), seg, gva, 1, access).is_err() {
+                self.state.cr2 = cr2;
+            }
+            usable(self)
+        })
+    }
+}
+
 /// Splits a device access into naturally sized pieces of at most 8 bytes.
 fn for_device_chunks(at: Gpa, len: usize, mut each: impl FnMut(Gpa, std::ops::Range<usize>)) {
     let mut done = 0;
