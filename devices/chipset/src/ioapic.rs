@@ -83,6 +83,16 @@ impl IoApic {
         }
     }
 
+    /// No local APIC took a message: its level-triggered entries do not wait for an
+    /// EOI that cannot come. They try again at the next change of pin or entry.
+    pub fn not_accepted(&mut self, message: &InterruptMessage) {
+        if message.trigger == TriggerMode::Level {
+            for entry in self.table.iter_mut().filter(|entry| **entry as u8 == message.vector) {
+                *entry &= !REMOTE_IRR;
+            }
+        }
+    }
+
     /// Takes the messages for the local APICs, oldest first; to be drained after each access.
     pub fn take_outgoing(&mut self) -> Vec<InterruptMessage> {
         std::mem::take(&mut self.outgoing)
@@ -303,6 +313,18 @@ mod tests {
         apic.write32(0x40, 0x51);
         assert!(!apic.has_outgoing());
         assert_eq!(read(&mut apic, 0x30), 0xa051);
+    }
+
+    #[test]
+    fn a_refused_level_message_is_tried_again() {
+        let mut apic = IoApic::new();
+        program(&mut apic, 16, 0x8051, 0);
+        apic.set_pin(16, true);
+        let refused = apic.take_outgoing()[0];
+        apic.not_accepted(&refused);
+        assert_eq!(read(&mut apic, 0x30), 0x8051);
+        apic.set_pin(16, true);
+        assert_eq!(apic.take_outgoing(), [refused]);
     }
 
     #[test]

@@ -16,14 +16,16 @@ mod host_bridge;
 mod intx;
 mod isa_bridge;
 mod msi;
+mod msix;
 mod pm;
 mod shared;
 
 pub use bus::{FunctionAddress, MappingChange, PciBus, PciBusSavedV1, PciDevice};
 pub use config::{Bar, BarKind, BarMapping, ConfigSpace, ConfigSpaceSavedV1, Identity, offset};
 pub use host_bridge::{HostBridge, HostBridgeSavedV1, ShadowAccess};
-pub use intx::{Pirq, pirq_of};
+pub use intx::{IntxWires, Pirq, pirq_of};
 pub use isa_bridge::{IsaBridge, IsaBridgeSavedV1};
 pub use msi::MsiCapability;
+pub use msix::{Msix, MsixSavedV1};
 pub use pm::{PmFunction, PmFunctionSavedV1};
 pub use shared::Shared;
