@@ -33,7 +33,7 @@ pub const SMI_ACPI_ENABLE: u8 = 0xf1;
 /// The command that disables ACPI, written to port B2h.
 pub const SMI_ACPI_DISABLE: u8 = 0xf0;
 
-/// Offset of the APM control port behind the block, followed by the status port (82371AB 4.2.5).
+/// Offset of the APM control port behind the block, followed by the status port (82371AB APMC, APMS).
 const APM_CONTROL: u16 = PM_BLOCK_SIZE;
 const APM_STATUS: u16 = APM_CONTROL + 1;
 

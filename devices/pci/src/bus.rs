@@ -255,7 +255,7 @@ impl SaveRestore for PciBus {
 
 #[cfg(test)]
 mod tests {
-    use glassbox_testkit::{PortBus, check_save_restore_ports, fuzz_port_device};
+    use glassbox_testkit::{PortBus, Rng, check_save_restore_ports, fuzz_port_device};
 
     use super::*;
     use crate::{BarKind, ConfigSpace, HostBridge, Identity, IsaBridge, PmFunction, Shared};
@@ -406,6 +406,23 @@ mod tests {
     #[test]
     fn fuzz_survives() {
         fuzz_port_device(8, |_| pc());
+    }
+
+    #[test]
+    fn fuzz_of_every_function_leaves_identities_alone() {
+        let mut rng = Rng::new(1);
+        let mut bus = pc();
+        let functions: Vec<_> = bus.functions().collect();
+        let identities: Vec<_> = functions.iter().map(|at| pc().config_read(*at, 0)).collect();
+        for _ in 0..20_000 {
+            let at = functions[rng.below(functions.len() as u64) as usize];
+            bus.config_write(at, rng.next_u64() as u8, rng.value() as u32, rng.next_u64() as u8);
+            bus.config_read(at, rng.next_u64() as u8);
+            bus.take_mapping_changes();
+        }
+        for (at, identity) in functions.iter().zip(identities) {
+            assert_eq!(bus.config_read(*at, 0), identity);
+        }
     }
 
     #[test]

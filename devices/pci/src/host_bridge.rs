@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::offset;
 use crate::{ConfigSpace, ConfigSpaceSavedV1, Identity, PciDevice};
 
-/// PAM0 to PAM6, the shadow attributes of C0000h to FFFFFh (82441FX 3.2.18).
+/// PAM0 to PAM6, the shadow attributes of C0000h to FFFFFh (82441FX, offsets 59h to 5Fh).
 const PAM: u8 = 0x59;
 /// System management RAM control.
 const SMRAM: u8 = 0x72;
@@ -52,7 +52,7 @@ impl HostBridge {
         config.set_u16(offset::STATUS, 0x0280);
         config.set_writable(offset::CACHE_LINE, &[0x00, 0xf8]);
         config.set_writable(offset::INTERRUPT_LINE, &[0]);
-        // PMC configuration, deturbo, DRAM bus control (82441FX 3.2.14 to 3.2.17).
+        // PMC configuration, deturbo, DRAM bus control (82441FX, offsets 50h to 58h).
         config.set_writable(0x50, &[0x3f, 0xf4, 0x00, 0xbb, 0x00, 0x00, 0x00, 0xff, 0x7b]);
         config.set_u8(0x51, 0x01);
         config.set_u8(0x58, 0x10);
@@ -110,7 +110,7 @@ impl PciFunction for HostBridge {
         let before = self.config.u8(SMRAM);
         self.config.write(offset, value, byte_enables);
         if before & SMRAM_LOCK != 0 {
-            // Locked until reset, and closed (82441FX 3.2.24).
+            // Locked until reset, and closed (82441FX, D_LCK).
             self.config.set_driven(SMRAM, SMRAM_FROZEN, before & SMRAM_FROZEN & !(1 << 6));
         }
     }

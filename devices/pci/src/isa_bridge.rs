@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::offset;
 use crate::{ConfigSpace, ConfigSpaceSavedV1, Identity, PciDevice, Pirq};
 
-/// PIRQRC[A:D], the routing registers (82371SB 2.2.5).
+/// PIRQRC[A:D], the routing registers (82371SB, function 0, offsets 60h to 63h).
 const PIRQ_ROUTE: u8 = 0x60;
 const ROUTE_DISABLED: u8 = 1 << 7;
 /// The IRQs that a PCI interrupt can be routed to: 3 to 7, 9 to 12, 14, 15.

@@ -28,7 +28,7 @@ impl LocalApic {
         let to_self_too = matches!(shorthand, Shorthand::Myself | Shorthand::AllIncludingSelf);
         let restart = matches!(mode, DeliveryMode::Init | DeliveryMode::StartUp);
         if to_self_too && restart || shorthand == Shorthand::Myself && mode != DeliveryMode::Fixed {
-            // Invalid combinations (Intel SDM Vol. 3A table 11-4).
+            // Invalid combinations (Intel SDM Vol. 3A table 11-3).
             self.warn_once(format_args!("command {low:#x} mixes shorthand and delivery mode"));
             return;
         }

@@ -1,6 +1,6 @@
 //! The local APIC of one logical processor (Intel SDM Vol. 3A chapter 11).
 //!
-//! One core with two register files over it: the xAPIC page ([`Mmio`], put at
+//! One core with two register files over it: the xAPIC page (put at
 //! [`LocalApic::mmio_base`]) and the x2APIC MSRs ([`LocalApic::read_msr`]).
 //! What leaves the APIC is collected: messages to other APICs and end-of-interrupt
 //! broadcasts ([`LocalApic::take_outgoing`]), and what its own processor has to do

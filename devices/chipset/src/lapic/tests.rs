@@ -1,5 +1,5 @@
 use glassbox_device_api::{Device, ResetKind, SaveRestore, VmTime};
-use glassbox_testkit::{Bench, MmioBus, check_save_restore_mmio, fuzz_mmio_device};
+use glassbox_testkit::{Bench, MmioBus, Rng, check_save_restore_mmio, fuzz_mmio_device};
 
 use super::*;
 use crate::message::{DeliveryMode, Shorthand, TriggerMode};
@@ -431,6 +431,56 @@ fn hostile_saved_state_is_refused() {
 #[test]
 fn fuzz_survives() {
     fuzz_mmio_device(0x1000, |bench| enabled(bench, 0));
+}
+
+#[test]
+fn fuzz_of_msrs_messages_and_pins_keeps_the_invariants() {
+    for seed in 0..24 {
+        let bench = Bench::new();
+        let mut apic = enabled(&bench, 0);
+        let mut rng = Rng::new(seed);
+        for _ in 0..3_000 {
+            let random = rng.next_u64();
+            match rng.below(10) {
+                0 => {
+                    let base = [0xfee0_0900, X2APIC, 0xfee0_0100, random][rng.below(4) as usize];
+                    let _ = apic.write_msr(0x1b, base);
+                }
+                1 => {
+                    let _ = apic.write_msr(0x6e0, random >> rng.below(64));
+                }
+                2..5 => {
+                    let _ = apic.write_msr(0x800 + rng.below(0x100) as u32, rng.value());
+                }
+                5 => {
+                    let _ = apic.read_msr(0x800 + rng.below(0x100) as u32);
+                }
+                6 => apic.set_lint(rng.below(3) as usize, rng.one_in(2)),
+                7 => {
+                    let trigger = if rng.one_in(2) { TriggerMode::Edge } else { TriggerMode::Level };
+                    let mode = DeliveryMode::from_message_bits(random as u32 >> 8);
+                    apic.accept(random as u8, trigger, mode.unwrap_or(DeliveryMode::StartUp));
+                }
+                8 => {
+                    let pending = apic.pending_vector();
+                    if let Ack::Vector(vector) = apic.acknowledge() {
+                        assert_eq!(Some(vector), pending);
+                        assert!(apic.ppr() >> 4 >= vector >> 4, "a served class is held back");
+                    }
+                }
+                _ => {
+                    bench.run(&mut apic, VmTime(rng.below(50)));
+                }
+            }
+            if let Some(vector) = apic.pending_vector() {
+                assert!(vector >= 16 && vector >> 4 > apic.ppr() >> 4);
+            }
+        }
+        let mut other = fresh(&bench, 0);
+        other.restore(apic.save()).unwrap();
+        assert_eq!(other.save(), apic.save());
+        assert_eq!(other.next_deadline(), apic.next_deadline());
+    }
 }
 
 #[test]
