@@ -1,2 +1,70 @@
-//! Developer tasks.
-fn main() {}
+//! Developer tasks: `cargo xtask test|guests|check|bench|roms`.
+
+mod apt;
+mod bench;
+mod check;
+mod guests;
+mod initramfs;
+mod roms;
+mod scenarios;
+mod shell;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer tasks of Glassbox")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every test: unit, instruction and device tests, then real guests.
+    Test {
+        /// The slower suites too: more oracle cases.
+        #[arg(long)]
+        full: bool,
+        /// Run only guest scenarios whose name contains this.
+        #[arg(long)]
+        guest: Option<String>,
+        /// Fail when a guest is missing, instead of reporting it as skipped.
+        #[arg(long)]
+        no_skips: bool,
+    },
+    /// Download and unpack the guests that tests boot into target/guests/.
+    Guests,
+    /// Format, clippy, documentation, dependency direction, file sizes, links.
+    Check,
+    /// Boot Debian's cloud kernel and show speed; beside QEMU where it is installed.
+    Bench {
+        /// Runs of each; the median counts.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+    },
+    /// Rebuild the checked-in test ROMs; fails when they differ.
+    Roms {
+        /// Write what was built instead of comparing.
+        #[arg(long)]
+        bless: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().task {
+        Task::Test { full, guest, no_skips } => test::run(full, guest.as_deref(), no_skips),
+        Task::Guests => guests::fetch().map(|_| ()),
+        Task::Check => check::run(),
+        Task::Bench { runs } => bench::run(runs),
+        Task::Roms { bless } => roms::run(bless),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

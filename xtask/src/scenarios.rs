@@ -1,0 +1,182 @@
+//! Guest scenarios: what is booted, and what has to be seen.
+
+use crate::{guests, initramfs, shell};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const INIT: &str = include_str!("../guest/init.sh");
+
+/// One guest test.
+pub struct Scenario {
+    /// Shown in the report.
+    pub name: &'static str,
+    /// The kernel's folder under `target/guests/`.
+    kernel: &'static str,
+    /// busybox's folder.
+    busybox: &'static str,
+    /// Further arguments of `glassbox run`.
+    args: &'static [&'static str],
+    /// Further words of the kernel command line.
+    append: &'static str,
+    /// What is typed, and what the console must show for it.
+    typed: Option<(&'static str, &'static str)>,
+    /// Run twice and compare console and instruction count.
+    twice: bool,
+}
+
+const BOOT: Scenario = Scenario {
+    name: "",
+    kernel: "",
+    busybox: "busybox",
+    args: &["--memory", "512M"],
+    append: "",
+    typed: None,
+    twice: false,
+};
+
+/// All guest tests.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "debian-cloud-6.1", kernel: "cloud", ..BOOT },
+    Scenario { name: "debian-cloud-backports", kernel: "newer", ..BOOT },
+    Scenario { name: "debian-generic-6.1", kernel: "generic", ..BOOT },
+    Scenario { name: "debian-i686-pae-6.1", kernel: "i686", busybox: "busybox-i386", ..BOOT },
+    Scenario { name: "debian-cloud-large-memory", kernel: "cloud", args: &["--memory", "5G"], ..BOOT },
+    Scenario {
+        name: "debian-cloud-shell",
+        kernel: "cloud",
+        append: "interactive",
+        typed: Some(("echo typed $((6 * 7))\npoweroff -f\n", "typed 42")),
+        ..BOOT
+    },
+    Scenario {
+        name: "debian-cloud-deterministic",
+        kernel: "cloud",
+        args: &["--memory", "256M", "--clock", "instructions"],
+        twice: true,
+        ..BOOT
+    },
+];
+
+/// How a scenario ended.
+pub enum Outcome {
+    /// Everything was seen.
+    Passed,
+    /// The guest is not here.
+    Skipped(String),
+}
+
+impl Scenario {
+    /// Boots the guest and checks what it says.
+    ///
+    /// # Errors
+    /// What was wrong, with the end of the console.
+    pub fn run(&self, glassbox: &Path) -> Result<Outcome> {
+        let Some(kernel) = guests::kernel(self.kernel) else {
+            return Ok(Outcome::Skipped(format!("kernel {} was not fetched", self.kernel)));
+        };
+        let Some(initrd) = self.initrd()? else {
+            return Ok(Outcome::Skipped(format!("{} was not fetched", self.busybox)));
+        };
+        let first = self.boot(glassbox, &kernel, &initrd)?;
+        if self.twice {
+            let second = self.boot(glassbox, &kernel, &initrd)?;
+            if first != second {
+                bail!(
+                    "two runs differ: consoles of {} and {} bytes, instructions {} and {}",
+                    first.0.len(),
+                    second.0.len(),
+                    first.1,
+                    second.1
+                );
+            }
+        }
+        Ok(Outcome::Passed)
+    }
+
+    fn initrd(&self) -> Result<Option<PathBuf>> {
+        let Some(busybox) = guests::busybox(self.busybox) else { return Ok(None) };
+        let mut extra = Vec::new();
+        let other = guests::busybox("busybox-i386").map(fs::read).transpose()?;
+        if self.busybox == "busybox"
+            && let Some(other) = &other
+        {
+            extra.push(("bin/busybox-i386", other.as_slice()));
+        }
+        let path = guests::folder().join(format!("initrd-{}.gz", self.busybox));
+        fs::write(&path, initramfs::busybox(&fs::read(busybox)?, INIT, &extra)?)?;
+        Ok(Some(path))
+    }
+
+    /// One boot: the console and the instruction count.
+    fn boot(&self, glassbox: &Path, kernel: &Path, initrd: &Path) -> Result<(String, String)> {
+        let stats = guests::folder().join(format!("{}.json", self.name));
+        let mut child = Command::new(glassbox)
+            .arg("run")
+            .arg(kernel)
+            .arg("--initrd")
+            .arg(initrd)
+            .args(["--append", &format!("console=ttyS0 panic=-1 {}", self.append)])
+            .args(["--fail-on", "Kernel panic|GUEST-FAILED", "--timeout", "300s", "--stats-json"])
+            .arg(&stats)
+            .args(self.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting glassbox")?;
+        if let (Some(mut stdin), Some((keys, _))) = (child.stdin.take(), self.typed) {
+            stdin.write_all(keys.as_bytes())?;
+        }
+        let out = child.wait_with_output()?;
+        let console = String::from_utf8_lossy(&out.stdout).replace('\r', "");
+        let tail: Vec<_> = console.lines().rev().take(25).collect();
+        let shown = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+        let errors = String::from_utf8_lossy(&out.stderr);
+        if out.status.code() != Some(0) {
+            bail!("{}; the console ends:\n{shown}\n{errors}", out.status);
+        }
+        let typed = self.typed.map(|(_, answer)| answer);
+        for wanted in ["BOOT-OK", "GUEST-OK"].into_iter().chain(typed) {
+            if !console.contains(wanted) {
+                bail!("the console never said {wanted}; it ends:\n{shown}\n{errors}");
+            }
+        }
+        let stats = fs::read_to_string(&stats).unwrap_or_default();
+        let instructions = stats
+            .split("\"instructions\":")
+            .nth(1)
+            .and_then(|rest| rest.trim_start().split(|c: char| !c.is_ascii_digit()).next())
+            .unwrap_or_default();
+        Ok((console, instructions.to_owned()))
+    }
+}
+
+/// Boots the scenarios whose names contain `filter` and prints a line for each.
+/// Returns how many passed, failed and were skipped.
+pub fn run_all(filter: Option<&str>) -> Result<(u32, u32, u32)> {
+    let glassbox = shell::glassbox()?;
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for scenario in SCENARIOS.iter().filter(|s| filter.is_none_or(|f| s.name.contains(f))) {
+        let start = std::time::Instant::now();
+        let result = scenario.run(&glassbox);
+        let time = start.elapsed().as_secs_f32();
+        match result {
+            Ok(Outcome::Passed) => {
+                passed += 1;
+                println!("guest {} ... ok ({time:.1} s)", scenario.name);
+            }
+            Ok(Outcome::Skipped(why)) => {
+                skipped += 1;
+                println!("guest {} ... skipped: {why}", scenario.name);
+            }
+            Err(error) => {
+                failed += 1;
+                println!("guest {} ... FAILED ({time:.1} s)\n{error:#}", scenario.name);
+            }
+        }
+    }
+    Ok((passed, failed, skipped))
+}

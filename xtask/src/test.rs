@@ -1,0 +1,32 @@
+//! `cargo xtask test`: everything that has to pass.
+
+use crate::{guests, roms, scenarios, shell};
+use anyhow::{Result, bail};
+
+/// Runs all tests.
+///
+/// # Errors
+/// Where a test fails, or with `no_skips` where one could not run.
+pub fn run(full: bool, guest: Option<&str>, no_skips: bool) -> Result<()> {
+    if guest.is_none() {
+        let mut tests = shell::cargo();
+        tests.args(["test", "--workspace", "--quiet"]);
+        if full {
+            tests.env("GLASSBOX_FULL_TESTS", "1");
+        }
+        shell::run(&mut tests)?;
+        roms::run(false)?;
+    }
+    if let Err(error) = guests::fetch() {
+        eprintln!("guests are missing: {error:#}");
+    }
+    let (passed, failed, skipped) = scenarios::run_all(guest)?;
+    println!("guests: {passed} passed, {failed} failed, {skipped} skipped");
+    if failed != 0 {
+        bail!("{failed} guest tests failed");
+    }
+    if skipped != 0 && no_skips {
+        bail!("{skipped} guest tests were skipped");
+    }
+    Ok(())
+}
