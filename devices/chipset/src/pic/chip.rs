@@ -1,9 +1,11 @@
 //! One 8259A programmable interrupt controller: the register core, which knows no bus.
 //!
-//! Source: Intel 8259A data sheet (231468). Two facts that are easy to get wrong
-//! are kept: a request must stay on its input until it is acknowledged (it is
-//! withdrawn otherwise, and an acknowledge that finds nothing answers IR7), and
-//! initialisation asks for a fresh low-to-high transition on edge inputs.
+//! Source: Intel 8259A data sheet (231468). Initialisation asks for a fresh
+//! low-to-high transition on edge inputs. One deviation is deliberate: the data
+//! sheet wants an edge input to stay high until it is acknowledged and answers
+//! IR7 otherwise; here the edge stays latched, because a device's pulse has no
+//! width on our lines and must not be lost. A level input, and the slave on its
+//! master, withdraws its request as the data sheet says.
 
 use glassbox_device_api::RestoreError;
 use serde::{Deserialize, Serialize};
@@ -98,12 +100,20 @@ impl Chip {
         self.icw1 & ICW1_SINGLE == 0 && self.icw3 & (1 << ir) != 0
     }
 
-    /// Drives input `ir`.
+    /// Drives input `ir` from a slave's INT output, which withdraws its request when it falls.
+    pub(super) fn set_cascade(&mut self, ir: u8, int: bool) {
+        self.set_line(ir, int);
+        if !int {
+            self.irr &= !(1 << ir);
+        }
+    }
+
+    /// Drives input `ir` from a device.
     pub(super) fn set_line(&mut self, ir: u8, level: bool) {
         let bit = 1 << ir;
         if !level {
             self.lines &= !bit;
-            self.irr &= !bit;
+            self.irr &= !(bit & self.elcr);
         } else {
             if self.elcr & bit != 0 || self.lines & bit == 0 {
                 self.irr |= bit;

@@ -91,7 +91,7 @@ impl Pic {
             None => self.slave.vector(7),
         };
         // INT falls with the acknowledge, so that what else waits in the slave is a new edge.
-        self.master.set_line(CASCADE, false);
+        self.master.set_cascade(CASCADE, false);
         self.cascade();
         vector
     }
@@ -103,7 +103,7 @@ impl Pic {
 
     /// Wires the slave's INT output to the master.
     fn cascade(&mut self) {
-        self.master.set_line(CASCADE, self.slave.int());
+        self.master.set_cascade(CASCADE, self.slave.int());
     }
 
     fn read(&mut self, offset: u16) -> u8 {

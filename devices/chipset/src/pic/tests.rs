@@ -51,13 +51,37 @@ fn the_slave_interrupts_through_ir2() {
 }
 
 #[test]
-fn a_withdrawn_request_answers_the_spurious_vector_without_an_in_service_bit() {
+fn a_withdrawn_level_answers_the_spurious_vector_without_an_in_service_bit() {
     let mut pic = pic(0x01);
+    pic.out8(ELCR, 0x20);
     pic.set_irq(5, true);
     pic.set_irq(5, false);
     assert_eq!(pic.acknowledge(), 0x37);
     pic.out8(MASTER, 0x0b);
     assert_eq!(pic.in8(MASTER), 0);
+}
+
+#[test]
+fn a_pulse_on_an_edge_input_is_latched() {
+    let mut pic = pic(0x01);
+    for line in [0, 8] {
+        pic.set_irq(line, true);
+        pic.set_irq(line, false);
+    }
+    assert_eq!(pic.acknowledge(), 0x30);
+    pic.out8(MASTER, 0x20);
+    assert_eq!(pic.acknowledge(), 0x38);
+    assert!(!pic.intr());
+}
+
+#[test]
+fn masking_the_slaves_request_withdraws_it_from_the_master() {
+    let mut pic = pic(0x01);
+    pic.set_irq(9, true);
+    pic.out8(SLAVE + 1, 0xff);
+    assert!(!pic.intr());
+    pic.out8(SLAVE + 1, 0);
+    assert_eq!(pic.acknowledge(), 0x39);
 }
 
 #[test]
