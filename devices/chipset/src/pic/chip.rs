@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 const ICW1: u8 = 1 << 4;
 const ICW1_NEED_ICW4: u8 = 1 << 0;
 const ICW1_SINGLE: u8 = 1 << 1;
-const ICW4_8086: u8 = 1 << 0;
 const ICW4_AUTO_EOI: u8 = 1 << 1;
 const ICW4_SPECIAL_FULLY_NESTED: u8 = 1 << 4;
 /// OCW3 when A0 and bit 4 are low, else OCW2.
@@ -266,9 +265,8 @@ impl Chip {
                 self.step = self.after_icw3();
             }
             InitStep::Icw4 => {
-                if value & ICW4_8086 == 0 {
-                    log::warn!("pic: MCS-80 mode is not implemented, vectors stay those of the 8086 mode");
-                }
+                // Bit 0 clear is the mode of the MCS-80, which answers a CALL in three
+                // cycles. An x86 runs two: vectors are formed as in its own mode.
                 self.auto_eoi = value & ICW4_AUTO_EOI != 0;
                 self.special_fully_nested = value & ICW4_SPECIAL_FULLY_NESTED != 0;
                 self.step = InitStep::Done;
