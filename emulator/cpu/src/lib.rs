@@ -28,6 +28,6 @@ pub use cpu::{Cpu, FaultRecord, Observer};
 pub use cpuid::CpuModel;
 pub use exception::Exception;
 pub use flags::LazyFlags;
-pub use interp::{Exit, Interpreter};
+pub use interp::{Exit, Interpreter, is_implemented};
 pub use op::{Handler, Op};
 pub use state::*;

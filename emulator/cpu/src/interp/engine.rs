@@ -91,6 +91,23 @@ impl Interpreter {
         exit
     }
 
+    /// Executes the instruction at CS:RIP and nothing else: no interrupts, no
+    /// breakpoints, no single-step. For comparing instructions one by one.
+    ///
+    /// A repeated string instruction may stop half way, with RIP unchanged, and
+    /// is entered again by the next call.
+    ///
+    /// # Errors
+    /// The fault it raises, which is handed back here instead of being delivered.
+    pub fn execute_one(&mut self, cpu: &mut Cpu) -> Result<(), Exception> {
+        let watcher = self.watcher.get_or_insert_with(|| cpu.memory.watch_code());
+        if watcher.is_pending() {
+            self.drop_stale();
+        }
+        let id = self.find(cpu)?;
+        self.execute(cpu, id, 1)
+    }
+
     fn drop_stale(&mut self) {
         let Some(watcher) = &self.watcher else { return };
         for (start, len) in watcher.take() {

@@ -45,6 +45,12 @@ const FAMILIES: &[fn(&Instruction) -> Option<Handler>] = &[
     bcd::select,
 ];
 
+/// Whether there is a handler for this form, whatever a processor model says
+/// about it.
+pub fn is_implemented(i: &Instruction) -> bool {
+    FAMILIES.iter().any(|family| family(i).is_some())
+}
+
 /// The handler of an instruction that was decoded.
 pub(crate) fn select(i: &Instruction) -> Handler {
     FAMILIES.iter().find_map(|family| family(i)).unwrap_or(unimplemented)
