@@ -1,3 +1,5 @@
+use glassbox_testkit::Rng;
+
 use super::Counter;
 
 fn counter(mode: u8, count: u16) -> Counter {
@@ -206,5 +208,39 @@ fn hours_of_a_fast_period_fold_at_once_and_stay_in_phase() {
         assert!(fast.fold(999));
         assert_eq!(fast, slow, "mode {mode}");
         assert!(fast.fold(1 << 45));
+    }
+}
+
+/// The counter is folded over long spans at once; that must equal stepping it tick by tick.
+#[test]
+fn folding_equals_ticking_whatever_is_programmed() {
+    for seed in 0..400 {
+        let mut rng = Rng::new(seed);
+        let mut ticked = Counter::new(true);
+        let mut folded = Counter::new(true);
+        let mut tick = 0;
+        for step in 0..60 {
+            let operation = rng.below(8);
+            let value = if rng.one_in(3) { rng.next_u64() as u8 } else { rng.below(12) as u8 };
+            for counter in [&mut ticked, &mut folded] {
+                match operation {
+                    0 => counter.write_control(0x10 | value & 0x2f),
+                    1 => counter.set_gate(value & 1 != 0),
+                    2 => counter.latch_count(),
+                    3 => counter.latch_status(),
+                    _ => counter.write(value),
+                }
+            }
+            let longest = if rng.one_in(8) { 3_000 } else { 24 };
+            let end = tick + rng.below(longest);
+            let mut rose = false;
+            while tick < end {
+                tick += 1;
+                rose |= ticked.fold(tick);
+            }
+            assert_eq!(folded.fold(end), rose, "seed {seed}, step {step}");
+            assert_eq!(folded, ticked, "seed {seed}, step {step}");
+            assert_eq!(folded.clone().read(), ticked.clone().read());
+        }
     }
 }

@@ -1,5 +1,5 @@
 use glassbox_device_api::{Device, ResetKind, VmTime};
-use glassbox_testkit::{Bench, PortBus, check_save_restore_ports, fuzz_port_device};
+use glassbox_testkit::{Bench, PortBus, Rng, check_save_restore_ports, fuzz_port_device};
 
 use super::Rtc;
 
@@ -190,6 +190,38 @@ fn bit_7_of_the_index_masks_nmi() {
     rtc.out8(0, 0x0d);
     assert!(!rtc.nmi_masked());
     assert_eq!(rtc.in8(0), 0xff, "the index cannot be read");
+}
+
+/// The flags are worked out when somebody looks; that must equal looking all the time.
+#[test]
+fn a_clock_left_alone_has_the_flags_of_one_that_was_watched() {
+    for seed in 0..100 {
+        let mut rng = Rng::new(seed);
+        let (bench, other_bench) = (Bench::new(), Bench::new());
+        let (mut watched, mut alone) = (rtc(&bench), rtc(&other_bench));
+        let alarm = [rng.below(4), rng.below(2), rng.below(2)].map(|field| match field {
+            3 => 0xff,
+            field => field as u8,
+        });
+        let (rate, enables) = (rng.below(16) as u8, rng.below(8) as u8);
+        for rtc in [&mut watched, &mut alone] {
+            for (index, value) in [1, 3, 5].into_iter().zip(alarm) {
+                put(rtc, index, value);
+            }
+            put(rtc, 0x0a, 0x20 | rate);
+            put(rtc, 0x0b, 0x02 | (enables << 4));
+        }
+        for _ in 0..20 {
+            let end = bench.now() + VmTime(rng.below(8_000 * MS));
+            while bench.now() < end {
+                bench.pass(VmTime(rng.below(400 * MS)).min(end - bench.now()));
+                watched.advance(bench.now());
+            }
+            other_bench.set_time(end);
+            assert_eq!(get(&mut alone, 0x0c), get(&mut watched, 0x0c), "seed {seed} at {end:?}");
+            assert_eq!(date(&mut alone), date(&mut watched));
+        }
+    }
 }
 
 #[test]

@@ -284,6 +284,52 @@ fn the_divisor_hides_behind_dlab() {
 }
 
 #[test]
+fn sources_are_identified_in_the_order_of_their_priority() {
+    let bench = Bench::new();
+    let host = Host::default();
+    let mut uart = Uart16550::new(bench.vm_clock(), bench.line(4), Box::new(host.clone()));
+    uart.out8(FCR, 0x01);
+    uart.out8(MCR, 0x08);
+    uart.out8(IER, 0x0f);
+    uart.receive_break();
+    host.0.lock().unwrap().gone = true;
+    uart.poll_host();
+    assert_eq!(uart.in8(IIR), 0xc6, "line status");
+    uart.in8(LSR);
+    assert_eq!(uart.in8(IIR), 0xc4, "received data");
+    uart.in8(DATA);
+    assert_eq!(uart.in8(IIR), 0xc2, "transmitter empty, cleared by this read");
+    assert_eq!(uart.in8(IIR), 0xc0, "modem status");
+    assert!(bench.level(4));
+    uart.in8(MSR);
+    assert_eq!(uart.in8(IIR), 0xc1);
+    assert!(!bench.level(4));
+}
+
+#[test]
+fn loopback_wires_the_modem_outputs_to_the_inputs_and_reports_each_change() {
+    let bench = Bench::new();
+    let mut uart = uart(&bench);
+    uart.out8(MCR, 0x10);
+    assert_eq!(uart.in8(MSR), 0x0b, "the host's lines are cut off");
+    for (mcr, msr) in [(0x11, 0x22), (0x12, 0x13), (0x14, 0x41), (0x18, 0x8c), (0x10, 0x08)] {
+        uart.out8(MCR, mcr);
+        assert_eq!(uart.in8(MSR), msr, "MCR {mcr:#x}");
+    }
+}
+
+#[test]
+fn an_impossible_saved_state_is_refused_and_changes_nothing() {
+    let bench = Bench::new();
+    let mut uart = started(&bench);
+    let good = uart.save();
+    let mut bad = good.clone();
+    bad.queue.extend([0; RECEIVE_QUEUE + 1]);
+    assert!(uart.restore(bad).is_err());
+    assert_eq!(uart.save(), good);
+}
+
+#[test]
 fn random_accesses_do_no_harm() {
     fuzz_port_device(8, |bench| {
         let mut uart = started(bench);
