@@ -1,6 +1,6 @@
 //! 16550A UART.
 //!
-//! `core.rs` is the register core (no bus, no host, time
+//! `registers.rs` is the register core (no bus, no host, time
 //! handed in), `uart.rs` wires it to a clock, an interrupt line and the host.
 //!
 //! | offset | DLAB = 0 read | DLAB = 0 write | DLAB = 1 |
@@ -18,7 +18,7 @@
 //!
 //! Source: National Semiconductor PC16550D data sheet (TL/C/8652).
 
-mod core;
+mod registers;
 mod uart;
 
 pub use uart::{RECEIVE_QUEUE, Uart16550, UartSavedV1};

@@ -7,8 +7,8 @@ use glassbox_device_api::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::core::Core;
-use crate::core::bits::{LSR_BREAK, MSR_CTS, MSR_DCD, MSR_DSR};
+use crate::registers::Registers;
+use crate::registers::bits::{LSR_BREAK, MSR_CTS, MSR_DCD, MSR_DSR};
 
 /// Bytes from the host that wait for room in the receive FIFO.
 pub const RECEIVE_QUEUE: usize = 4096;
@@ -23,14 +23,14 @@ pub struct Uart16550 {
     clock: VmClock,
     irq: IrqLine,
     backend: Box<dyn CharBackend>,
-    core: Core,
+    registers: Registers,
     queue: VecDeque<u8>,
 }
 
 impl std::fmt::Debug for Uart16550 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Uart16550")
-            .field("core", &self.core)
+            .field("registers", &self.registers)
             .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
@@ -39,17 +39,17 @@ impl std::fmt::Debug for Uart16550 {
 /// Saved state of [`Uart16550`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UartSavedV1 {
-    core: Core,
+    registers: Registers,
     queue: VecDeque<u8>,
 }
 
 impl Uart16550 {
     /// A UART after reset, with `backend` at the other end of its line.
     pub fn new(clock: VmClock, irq: IrqLine, backend: Box<dyn CharBackend>) -> Self {
-        let mut uart = Self { clock, irq, backend, core: Core::new(), queue: VecDeque::new() };
+        let mut uart = Self { clock, irq, backend, registers: Registers::new(), queue: VecDeque::new() };
         uart.follow_carrier();
         // The lines were so before power-on: no change to report.
-        uart.core.reset();
+        uart.registers.reset();
         uart
     }
 
@@ -79,38 +79,38 @@ impl Uart16550 {
 
     /// The host sends a break: a null character with the break and framing conditions.
     pub fn receive_break(&mut self) {
-        if !self.core.is_looped() {
-            self.core.receive(self.clock.now(), 0, LSR_BREAK);
+        if !self.registers.is_looped() {
+            self.registers.receive(self.clock.now(), 0, LSR_BREAK);
         }
         self.settle();
     }
 
     fn follow_carrier(&mut self) {
         let connected = self.backend.is_connected();
-        self.core.set_inputs(if connected { MSR_CTS | MSR_DSR | MSR_DCD } else { 0 });
+        self.registers.set_inputs(if connected { MSR_CTS | MSR_DSR | MSR_DCD } else { 0 });
     }
 
     /// Moves input on into the receiver and drives the line.
     fn settle(&mut self) {
         let now = self.clock.now();
-        self.core.fold(now);
-        while !self.core.is_looped() && self.core.receive_room() > 0 {
+        self.registers.fold(now);
+        while !self.registers.is_looped() && self.registers.receive_room() > 0 {
             let Some(byte) = self.queue.pop_front() else { break };
-            self.core.receive(now, byte, 0);
+            self.registers.receive(now, byte, 0);
         }
-        self.irq.set(self.core.interrupt());
+        self.irq.set(self.registers.interrupt());
     }
 
     fn transmit(&mut self, value: u8) {
-        self.core.begin_transmit();
+        self.registers.begin_transmit();
         // The request falls while the character is sent, and rises anew after it.
-        self.irq.set(self.core.interrupt());
-        if self.core.is_looped() {
-            self.core.receive(self.clock.now(), value, 0);
+        self.irq.set(self.registers.interrupt());
+        if self.registers.is_looped() {
+            self.registers.receive(self.clock.now(), value, 0);
         } else {
             self.backend.write(&[value]);
         }
-        self.core.end_transmit();
+        self.registers.end_transmit();
     }
 }
 
@@ -120,12 +120,12 @@ impl Device for Uart16550 {
     }
 
     fn reset(&mut self, _kind: ResetKind) {
-        self.core.reset();
+        self.registers.reset();
         self.settle();
     }
 
     fn next_deadline(&self) -> Option<VmTime> {
-        self.core.deadline()
+        self.registers.deadline()
     }
 
     fn advance(&mut self, _now: VmTime) {
@@ -137,8 +137,8 @@ impl PortIo for Uart16550 {
     fn port_read(&mut self, offset: u16, size: AccessSize) -> u32 {
         let mut value = 0;
         for i in 0..size.bytes().min(4) as u16 {
-            self.core.fold(self.clock.now());
-            let byte = self.core.read(self.clock.now(), offset.wrapping_add(i));
+            self.registers.fold(self.clock.now());
+            let byte = self.registers.read(self.clock.now(), offset.wrapping_add(i));
             value |= u32::from(byte) << (8 * i);
             self.settle();
         }
@@ -148,11 +148,11 @@ impl PortIo for Uart16550 {
     fn port_write(&mut self, offset: u16, size: AccessSize, value: u32) {
         for i in 0..size.bytes().min(4) as u16 {
             let (offset, byte) = (offset.wrapping_add(i), (value >> (8 * i)) as u8);
-            self.core.fold(self.clock.now());
-            if self.core.is_transmit(offset) {
+            self.registers.fold(self.clock.now());
+            if self.registers.is_transmit(offset) {
                 self.transmit(byte);
             } else {
-                self.core.write(self.clock.now(), offset, byte);
+                self.registers.write(self.clock.now(), offset, byte);
             }
             self.settle();
         }
@@ -163,19 +163,19 @@ impl SaveRestore for Uart16550 {
     type Saved = UartSavedV1;
 
     fn save(&self) -> UartSavedV1 {
-        let Self { clock: _, irq: _, backend: _, core, queue } = self;
-        UartSavedV1 { core: core.clone(), queue: queue.clone() }
+        let Self { clock: _, irq: _, backend: _, registers, queue } = self;
+        UartSavedV1 { registers: registers.clone(), queue: queue.clone() }
     }
 
     fn restore(&mut self, saved: UartSavedV1) -> Result<(), RestoreError> {
-        let UartSavedV1 { core, queue } = saved;
-        core.check()?;
+        let UartSavedV1 { registers, queue } = saved;
+        registers.check()?;
         if queue.len() > RECEIVE_QUEUE {
             return Err(RestoreError::Invalid { device: "uart", field: "queue" });
         }
-        self.core = core;
+        self.registers = registers;
         self.queue = queue;
-        self.irq.set(self.core.interrupt());
+        self.irq.set(self.registers.interrupt());
         Ok(())
     }
 }

@@ -16,12 +16,15 @@
 //! Sources: IBM PS/2 Hardware Interface Technical Reference, keyboard and
 //! auxiliary device controller; Intel UPI-41/42 data sheet.
 
+mod controller;
 mod keyboard;
 mod mouse;
 mod translate;
 
-use std::collections::VecDeque;
-
+use controller::{
+    COMMAND_AUX_IRQ, COMMAND_AUX_OFF, COMMAND_KEYBOARD_IRQ, COMMAND_KEYBOARD_OFF, COMMAND_SYSTEM,
+    COMMAND_TRANSLATE, Controller, OUTPUT_A20, OUTPUT_NO_RESET, Output,
+};
 use glassbox_device_api::{
     AccessSize, Device, IrqLine, PortIo, PortWindow, ResetKind, RestoreError, SaveRestore, VmClock, VmTime,
 };
@@ -34,27 +37,6 @@ use translate::translate;
 
 /// Time that a device takes to send one byte.
 pub const BYTE_TIME: VmTime = VmTime(500_000);
-
-/// Answers of the controller itself that wait for the output buffer.
-const REPLIES: usize = 16;
-
-const STATUS_OUTPUT_FULL: u8 = 1 << 0;
-const STATUS_SYSTEM: u8 = 1 << 2;
-const STATUS_COMMAND: u8 = 1 << 3;
-const STATUS_NOT_LOCKED: u8 = 1 << 4;
-const STATUS_AUX: u8 = 1 << 5;
-
-const COMMAND_KEYBOARD_IRQ: u8 = 1 << 0;
-const COMMAND_AUX_IRQ: u8 = 1 << 1;
-const COMMAND_SYSTEM: u8 = 1 << 2;
-const COMMAND_KEYBOARD_OFF: u8 = 1 << 4;
-const COMMAND_AUX_OFF: u8 = 1 << 5;
-const COMMAND_TRANSLATE: u8 = 1 << 6;
-
-const OUTPUT_NO_RESET: u8 = 1 << 0;
-const OUTPUT_A20: u8 = 1 << 1;
-const OUTPUT_KEYBOARD_FULL: u8 = 1 << 4;
-const OUTPUT_AUX_FULL: u8 = 1 << 5;
 
 /// The wires out of the controller.
 #[derive(Debug, Default)]
@@ -81,105 +63,12 @@ pub struct I8042 {
     warned: bool,
 }
 
-/// A byte in the output buffer, and whether it is the auxiliary device's.
-type Output = (u8, bool);
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Controller {
-    /// The controller's memory; byte 0 is the command byte.
-    ram: [u8; 32],
-    /// The output port, as written.
-    port: u8,
-    /// The last write was to the command port.
-    command_last: bool,
-    /// The command whose data byte comes next.
-    pending: Option<u8>,
-    output: Option<Output>,
-    /// What the data port read last.
-    last: Output,
-    replies: VecDeque<Output>,
-    /// A break prefix is being translated.
-    released: bool,
-    /// When the next byte of a device can be complete.
-    ready_at: VmTime,
-}
-
 /// Saved state of [`I8042`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct I8042SavedV1 {
     controller: Controller,
     keyboard: Keyboard,
     mouse: Mouse,
-}
-
-impl Controller {
-    fn new() -> Self {
-        let mut ram = [0; 32];
-        ram[0] = COMMAND_KEYBOARD_IRQ | COMMAND_AUX_IRQ;
-        Self {
-            ram,
-            port: !(OUTPUT_KEYBOARD_FULL | OUTPUT_AUX_FULL),
-            command_last: false,
-            pending: None,
-            output: None,
-            last: (0, false),
-            replies: VecDeque::new(),
-            released: false,
-            ready_at: VmTime(0),
-        }
-    }
-
-    fn has(&self, bit: u8) -> bool {
-        self.ram[0] & bit != 0
-    }
-
-    fn reply(&mut self, byte: u8, aux: bool) {
-        if self.replies.len() < REPLIES {
-            self.replies.push_back((byte, aux));
-        }
-    }
-
-    fn status(&self) -> u8 {
-        let mut status = STATUS_NOT_LOCKED;
-        if self.output.is_some() {
-            status |= STATUS_OUTPUT_FULL;
-        }
-        if self.last_output().1 {
-            status |= STATUS_AUX;
-        }
-        if self.has(COMMAND_SYSTEM) {
-            status |= STATUS_SYSTEM;
-        }
-        if self.command_last {
-            status |= STATUS_COMMAND;
-        }
-        status
-    }
-
-    /// What is, or was last, in the output buffer.
-    fn last_output(&self) -> Output {
-        self.output.unwrap_or(self.last)
-    }
-
-    fn output_port(&self) -> u8 {
-        let full = match self.output {
-            Some((_, false)) => OUTPUT_KEYBOARD_FULL,
-            Some((_, true)) => OUTPUT_AUX_FULL,
-            None => 0,
-        };
-        self.port & !(OUTPUT_KEYBOARD_FULL | OUTPUT_AUX_FULL) | full
-    }
-
-    fn check(&self) -> Result<(), RestoreError> {
-        let field = if self.replies.len() > REPLIES {
-            "replies"
-        } else if self.port & OUTPUT_NO_RESET == 0 {
-            "port"
-        } else {
-            return Ok(());
-        };
-        Err(RestoreError::Invalid { device: "i8042", field })
-    }
 }
 
 impl I8042 {

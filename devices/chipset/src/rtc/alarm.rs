@@ -78,7 +78,7 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtc::B_24_HOUR;
+    use crate::rtc::registers::B_24_HOUR;
 
     const MIDNIGHT: u32 = 0;
 

@@ -1,6 +1,6 @@
 //! The Gregorian calendar and its encoding in the clock's registers.
 
-use super::{B_24_HOUR, B_BINARY};
+use super::registers::{B_24_HOUR, B_BINARY};
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;

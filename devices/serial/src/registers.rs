@@ -68,7 +68,7 @@ type Received = (u8, u8);
 
 /// The registers of a 16550A.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Core {
+pub(crate) struct Registers {
     ier: u8,
     lcr: u8,
     mcr: u8,
@@ -92,7 +92,7 @@ pub(crate) struct Core {
     msr: u8,
 }
 
-impl Core {
+impl Registers {
     /// After master reset. The transmitter is empty; the divisor is undefined
     /// by the data sheet and that of 9600 baud here.
     pub(crate) fn new() -> Self {
