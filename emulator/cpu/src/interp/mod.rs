@@ -17,6 +17,7 @@ mod misc;
 mod muldiv;
 mod operand;
 mod shift;
+mod simd;
 mod stack;
 mod strings;
 #[cfg(test)]
@@ -38,6 +39,7 @@ const FAMILIES: &[fn(&Instruction) -> Option<Handler>] = &[
     conditional::select,
     shift::select,
     strings::select,
+    simd::select,
     bits::select,
     muldiv::select,
     atomic::select,

@@ -1,0 +1,37 @@
+//! MMX, SSE to SSE4.2 and SSE4a: one file a family, and the state instructions.
+//!
+//! What an instruction computes is a pure function on 128-bit lanes (`u128`,
+//! lowest element in the lowest bits) that knows nothing of registers; the
+//! `select` of each family ties it to operands through the few functions of
+//! [`operand`]. MMX forms use the same functions on zero-extended operands.
+
+mod arith;
+mod compare;
+mod lane;
+mod logic;
+mod mmx;
+mod moves;
+mod operand;
+mod shift;
+mod shuffle;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use crate::Handler;
+use iced_x86::{Instruction, OpKind};
+
+/// The families; SSE's versions of MOVSD and CMPSD are told from the string
+/// instructions by whoever handles them.
+const FAMILIES: &[fn(&Instruction, bool) -> Option<Handler>] =
+    &[moves::select, logic::select, arith::select, compare::select, shift::select, shuffle::select];
+
+/// The handler of a SIMD instruction.
+pub(super) fn select(i: &Instruction) -> Option<Handler> {
+    if i.is_string_instruction() {
+        return None;
+    }
+    let mmx = (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Register && i.op_register(n).is_mm());
+    FAMILIES.iter().find_map(|family| family(i, mmx)).or_else(|| mmx::select(i)).or_else(|| state::select(i))
+}
