@@ -50,13 +50,13 @@ pub(crate) fn mul_low<T: Element>(a: u128, b: u128) -> u128 {
 /// PMULHW, PMULHUW.
 #[inline(always)]
 pub(crate) fn mul_high<T: Element>(a: u128, b: u128) -> u128 {
-    T::zip(a, b, |a, b| T::narrow(a.wide() * b.wide() >> T::BITS))
+    T::zip(a, b, |a, b| T::narrow((a.wide() * b.wide()) >> T::BITS))
 }
 
 /// PMULHRSW: the product's upper half, rounded.
 #[inline(always)]
 pub(crate) fn mul_high_rounded(a: u128, b: u128) -> u128 {
-    i16::zip(a, b, |a, b| (((i32::from(a) * i32::from(b) >> 14) + 1) >> 1) as i16)
+    i16::zip(a, b, |a, b| ((((i32::from(a) * i32::from(b)) >> 14) + 1) >> 1) as i16)
 }
 
 /// PMULUDQ: products of the even doublewords.

@@ -25,7 +25,7 @@ impl Lanes {
             0x0001_FFFF_7FFF_8001,
         ];
         let mut half =
-            || if self.word() % 4 == 0 { CORNERS[(self.word() % 6) as usize] } else { self.word() };
+            || if self.word().is_multiple_of(4) { CORNERS[(self.word() % 6) as usize] } else { self.word() };
         u128::from(half()) | u128::from(half()) << 64
     }
 }
