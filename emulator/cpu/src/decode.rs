@@ -39,7 +39,26 @@ pub fn decode(bytes: &[u8], mode: Mode, offset: u8, has: &dyn Fn(&Instruction) -
     if !has(&instruction) {
         return Decoded::Op(fault_op(interp::undefined, offset, instruction.len()));
     }
-    Decoded::Op(lower(&instruction, mode, offset))
+    let mut op = lower(&instruction, mode, offset);
+    if let Some(opcode) = x87_opcode(&bytes[..instruction.len()], mode) {
+        op.imm = u64::from(opcode);
+    }
+    Decoded::Op(op)
+}
+
+/// What the x87 remembers of an instruction (FOP): the low three bits of its
+/// first byte and the ModRM byte.
+fn x87_opcode(bytes: &[u8], mode: Mode) -> Option<u16> {
+    let is_prefix = |byte: &&u8| match **byte {
+        0x26 | 0x2E | 0x36 | 0x3E | 0x64..=0x67 | 0xF0 | 0xF2 | 0xF3 => true,
+        0x40..=0x4F => mode.is_64bit(),
+        _ => false,
+    };
+    let prefixes = bytes.iter().take_while(is_prefix).count();
+    match bytes.get(prefixes..)? {
+        [escape @ 0xD8..=0xDF, modrm, ..] => Some(u16::from(escape & 7) << 8 | u16::from(*modrm)),
+        _ => None,
+    }
 }
 
 fn fault_op(run: crate::Handler, offset: u8, len: usize) -> Op {

@@ -23,6 +23,7 @@ mod strings;
 #[cfg(test)]
 mod tests;
 mod width;
+mod x87;
 
 pub use engine::{Exit, Interpreter};
 pub(crate) use width::Width;
@@ -45,6 +46,7 @@ const FAMILIES: &[fn(&Instruction) -> Option<Handler>] = &[
     atomic::select,
     misc::select,
     bcd::select,
+    x87::select,
 ];
 
 /// Whether there is a handler for this form, whatever a processor model says

@@ -10,15 +10,20 @@ pub struct Remainder {
     /// The remainder, or the partly reduced dividend.
     pub value: F80,
     /// The three low quotient bits, for `C0` (bit 2), `C3` (bit 1) and `C1`
-    /// (bit 0); zero if the reduction is not complete.
-    pub quotient: u8,
+    /// (bit 0); zero if the reduction is not complete. `None`: there is no
+    /// quotient, and `C0` and `C3` stay as they are (as on a Zen 5).
+    pub quotient: Option<u8>,
     /// The reduction is complete: `C2` is to be clear.
     pub complete: bool,
 }
 
 impl Remainder {
+    fn without_quotient(value: F80) -> Self {
+        Self { value, quotient: None, complete: true }
+    }
+
     fn done(value: F80) -> Self {
-        Self { value, quotient: 0, complete: true }
+        Self { value, quotient: Some(0), complete: true }
     }
 }
 
@@ -38,11 +43,11 @@ impl F80 {
 fn remainder(dividend: F80, divisor: F80, nearest: bool, env: &mut Env) -> Remainder {
     let (a, b) = (dividend.unpacked(), divisor.unpacked());
     if let Some(nan) = propagate(&a, &b, env) {
-        return Remainder::done(nan);
+        return Remainder::without_quotient(nan);
     }
     if a.class == Class::Infinity || b.class == Class::Zero {
         env.raise(flag::INVALID);
-        return Remainder::done(F80::INDEFINITE);
+        return Remainder::without_quotient(F80::INDEFINITE);
     }
     if a.denormal || b.denormal {
         env.raise(flag::DENORMAL);
@@ -66,7 +71,7 @@ fn reduce(a: &Unpacked, b: &Unpacked, nearest: bool, env: &mut Env) -> Remainder
         let taken = (distance & 31) as u32 | 32;
         let rest = (u128::from(a.significand) << taken) % u128::from(b.significand);
         let value = finish(a.sign, rest as u64, a.exponent - taken as i32, env);
-        return Remainder { value, quotient: 0, complete: false };
+        return Remainder { value, quotient: Some(0), complete: false };
     }
     // For a distance of -1 the quotient is below one: scale by a half.
     let (numerator, denominator, exponent) = if distance < 0 {
@@ -82,7 +87,7 @@ fn reduce(a: &Unpacked, b: &Unpacked, nearest: bool, env: &mut Env) -> Remainder
     // At a distance of -1 `denominator - rest` may have 65 bits, but then it
     // is less than half of `denominator`, so it has not.
     let value = finish(if rest == 0 { a.sign } else { sign }, rest as u64, exponent, env);
-    Remainder { value, quotient: (quotient & 7) as u8, complete: true }
+    Remainder { value, quotient: Some((quotient & 7) as u8), complete: true }
 }
 
 /// The number `rest * 2^(exponent - 63)`.

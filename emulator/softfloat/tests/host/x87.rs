@@ -347,7 +347,7 @@ fn extract() {
 }
 
 fn remainder(st: [F80; 2], memory: [u8; 10], result: x87::Remainder) -> Outcome {
-    let bit = |bit: u8, code| if result.quotient >> bit & 1 != 0 { code } else { 0 };
+    let bit = |bit: u8, code| if result.quotient.unwrap_or(0) >> bit & 1 != 0 { code } else { 0 };
     let incomplete = if result.complete { 0 } else { C2 };
     let status = bit(2, C0) | bit(1, C3) | bit(0, C1) | incomplete;
     Outcome { status, ..top(st, memory, result.value) }
