@@ -95,7 +95,8 @@ impl Cpu {
         }
     }
 
-    fn note_event(&mut self, vector: u8, error: Option<u32>, source: Source) {
+    /// Tells the observer of an event and keeps faults for the crash report.
+    pub(crate) fn note_event(&mut self, vector: u8, error: Option<u32>, source: Source) {
         if let Some(observer) = &mut self.observer {
             observer.event(&self.state, vector, error);
         }

@@ -19,9 +19,11 @@ mod mmu;
 mod mode;
 mod op;
 mod peek;
+mod segment;
 mod state;
 #[cfg(test)]
 mod testing;
+mod transfer;
 
 pub use bus::{CpuBus, CpuSignals};
 pub use cpu::{Cpu, FaultRecord, Observer};

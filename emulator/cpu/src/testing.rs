@@ -98,3 +98,131 @@ pub(crate) fn run(cpu: &mut Cpu, code: &[u8], count: u64) -> Exit {
     cpu.state.rip = CODE;
     Interpreter::new().run(cpu, count)
 }
+
+/// Puts bytes into RAM.
+pub(crate) fn put(cpu: &Cpu, at: u64, bytes: &[u8]) {
+    cpu.memory.write_bytes(Gpa(at), bytes).expect("the bytes fit");
+}
+
+/// Runs `count` instructions from where RIP is.
+pub(crate) fn go(cpu: &mut Cpu, count: u64) -> Exit {
+    Interpreter::new().run(cpu, count)
+}
+
+/// Selectors of the descriptors that [`Tables::install`] makes.
+pub(crate) const KERNEL_CODE: u16 = 0x08;
+pub(crate) const KERNEL_DATA: u16 = 0x10;
+pub(crate) const KERNEL64: u16 = 0x18;
+pub(crate) const USER_CODE: u16 = 0x20;
+pub(crate) const USER_DATA: u16 = 0x28;
+pub(crate) const USER64: u16 = 0x30;
+/// The TSS; 16 bytes in long mode.
+pub(crate) const TASK: u16 = 0x38;
+/// The first selector that tests may use for themselves.
+pub(crate) const FREE: u16 = 0x48;
+
+pub(crate) const GDT: u64 = 0x2000;
+pub(crate) const IDT: u64 = 0x3000;
+pub(crate) const TSS: u64 = 0x4000;
+/// Where tests put a handler.
+pub(crate) const HANDLER: u64 = 0x5000;
+/// ESP0 or RSP0.
+pub(crate) const RING0_STACK: u64 = 0x6800;
+
+pub(crate) const INT_GATE: u8 = 14;
+pub(crate) const TRAP_GATE: u8 = 15;
+
+/// Packs a segment descriptor; `attr` as [`glassbox_x86_spec::segment`] has it.
+pub(crate) fn descriptor(base: u32, limit: u32, attr: u16) -> u64 {
+    let (base, limit) = (u64::from(base), u64::from(limit));
+    limit & 0xFFFF
+        | (limit >> 16 & 0xF) << 48
+        | (base & 0xFF_FFFF) << 16
+        | (base >> 24) << 56
+        | u64::from(attr) << 40
+}
+
+/// A GDT with flat segments of both rings, a TSS and an empty IDT.
+pub(crate) struct Tables;
+
+impl Tables {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    /// Writes the tables and loads GDTR, IDTR, TR, CS and SS for the mode that
+    /// `cpu` is in.
+    pub(crate) fn install(self, cpu: &mut Cpu) {
+        let long = cpu.state.long_mode();
+        let all = attr::P | attr::S | attr::RW | attr::ACCESSED | attr::G;
+        let ring3 = 3 << 5;
+        for (selector, extra) in [
+            (KERNEL_CODE, attr::CODE | attr::DB),
+            (KERNEL_DATA, attr::DB),
+            (KERNEL64, attr::CODE | attr::L),
+            (USER_CODE, attr::CODE | attr::DB | ring3),
+            (USER_DATA, attr::DB | ring3),
+            (USER64, attr::CODE | attr::L | ring3),
+        ] {
+            set_descriptor(cpu, selector, descriptor(0, 0xF_FFFF, all | extra));
+        }
+        set_descriptor(cpu, TASK, descriptor(TSS as u32, 0x67, attr::P | 11));
+        cpu.state.gdtr = crate::DescriptorTable { base: GDT, limit: 0xFFF };
+        cpu.state.idtr = crate::DescriptorTable { base: IDT, limit: 0xFFF };
+        cpu.state.tr = Segment { base: TSS, limit: 0x67, attr: attr::P | 11, selector: TASK };
+        if long {
+            put(cpu, TSS + 4, &RING0_STACK.to_le_bytes());
+            cpu.state.segs[SegReg::Cs as usize].selector = KERNEL64;
+        } else {
+            put(cpu, TSS + 4, &(RING0_STACK as u32).to_le_bytes());
+            put(cpu, TSS + 8, &KERNEL_DATA.to_le_bytes());
+        }
+        cpu.sync();
+    }
+}
+
+/// Writes one descriptor to the GDT.
+pub(crate) fn set_descriptor(cpu: &Cpu, selector: u16, raw: u64) {
+    put(cpu, GDT + u64::from(selector & !7), &raw.to_le_bytes());
+}
+
+/// Packs the first eight bytes of a gate.
+pub(crate) fn gate(selector: u16, offset: u64, kind: u8, dpl: u8, low5: u8) -> u64 {
+    offset & 0xFFFF
+        | u64::from(selector) << 16
+        | u64::from(low5) << 32
+        | u64::from(0x80 | dpl << 5 | kind) << 40
+        | (offset >> 16 & 0xFFFF) << 48
+}
+
+/// Writes a 64-bit IDT entry of DPL 3.
+pub(crate) fn gate64(cpu: &Cpu, vector: u8, selector: u16, offset: u64, kind: u8, ist: u8) {
+    let at = IDT + u64::from(vector) * 16;
+    put(cpu, at, &gate(selector, offset, kind, 3, ist).to_le_bytes());
+    put(cpu, at + 8, &(offset >> 32).to_le_bytes());
+}
+
+/// Writes an 8-byte IDT entry.
+pub(crate) fn gate32(cpu: &Cpu, vector: u8, selector: u16, offset: u64, kind: u8, dpl: u8) {
+    put(cpu, IDT + u64::from(vector) * 8, &gate(selector, offset, kind, dpl, 0).to_le_bytes());
+}
+
+/// Puts the processor into 64-bit user mode, IF set.
+pub(crate) fn enter_ring3_64(cpu: &mut Cpu) {
+    enter_ring3(cpu, flat(attr::L | attr::CODE | 3 << 5, USER64 | 3));
+}
+
+/// Puts the processor into 32-bit user mode, IF set.
+pub(crate) fn enter_ring3_32(cpu: &mut Cpu) {
+    enter_ring3(cpu, flat(attr::DB | attr::CODE | 3 << 5, USER_CODE | 3));
+}
+
+fn enter_ring3(cpu: &mut Cpu, code: Segment) {
+    for seg in &mut cpu.state.segs[..6] {
+        *seg = flat(attr::DB | 3 << 5, USER_DATA | 3);
+    }
+    cpu.state.segs[SegReg::Cs as usize] = code;
+    cpu.state.cpl = 3;
+    cpu.state.system_flags |= glassbox_x86_spec::control::Flags::IF;
+    cpu.sync();
+}

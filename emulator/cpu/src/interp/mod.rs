@@ -13,9 +13,14 @@ mod branch;
 mod conditional;
 mod data;
 mod engine;
+mod far;
+mod flag_ops;
+mod interrupt;
 mod misc;
 mod muldiv;
 mod operand;
+mod segment;
+mod selector;
 mod shift;
 mod simd;
 mod stack;
@@ -40,11 +45,16 @@ const FAMILIES: &[fn(&Instruction) -> Option<Handler>] = &[
     conditional::select,
     shift::select,
     strings::select,
+    flag_ops::select,
     simd::select,
     bits::select,
     muldiv::select,
     atomic::select,
     misc::select,
+    segment::select,
+    interrupt::select,
+    far::select,
+    selector::select,
     bcd::select,
     x87::select,
 ];

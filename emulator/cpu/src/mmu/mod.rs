@@ -7,5 +7,5 @@ mod slow;
 mod tlb;
 mod walk;
 
-pub use tlb::Tlb;
+pub use tlb::{Table, Tlb};
 pub use walk::Access;

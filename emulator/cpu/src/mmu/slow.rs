@@ -103,11 +103,12 @@ impl Cpu {
     ) -> Result<[Part; 2], Exception> {
         debug_assert!(size <= WIDEST);
         let last = gva.wrapping_add(size as u64 - 1);
-        if self.state.is_64bit() {
-            if !self.is_canonical(gva) || !self.is_canonical(last) {
-                let stack = seg == SEG_FLAT_STACK || seg == SegReg::Ss as u8;
-                return Err(if stack { Exception::SS0 } else { Exception::GP0 });
-            }
+        // Tables and inner stacks of long mode have wide addresses even while
+        // compatibility-mode code runs.
+        let wide = self.state.long_mode() && (self.state.is_64bit() || gva > u64::from(u32::MAX));
+        if wide && (!self.is_canonical(gva) || !self.is_canonical(last)) {
+            let stack = seg == SEG_FLAT_STACK || seg == SegReg::Ss as u8;
+            return Err(if stack { Exception::SS0 } else { Exception::GP0 });
         }
         self.check_alignment(table, gva, size)?;
         let first = self.fill(Gva(gva), access, table)?;
@@ -115,7 +116,7 @@ impl Cpu {
             return Ok([Part { gpa: first.gpa, len: size }, Part { gpa: Gpa(0), len: 0 }]);
         }
         let second_page = last & PAGE_MASK;
-        let second_page = if self.state.is_64bit() { second_page } else { second_page & 0xFFFF_FFFF };
+        let second_page = if wide { second_page } else { second_page & 0xFFFF_FFFF };
         let second = self.fill(Gva(second_page), access, table)?;
         let len = (PAGE_SIZE - (gva & !PAGE_MASK)) as usize;
         Ok([Part { gpa: first.gpa, len }, Part { gpa: second.gpa, len: size - len }])

@@ -1,0 +1,9 @@
+//! Segmentation: descriptors, and what loading a segment register checks.
+
+mod descriptor;
+mod load;
+mod query;
+mod system;
+
+pub(crate) use descriptor::{Descriptor, Gate, index_error, is_null, rpl};
+pub(crate) use load::null_stack;
