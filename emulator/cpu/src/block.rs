@@ -27,6 +27,30 @@ pub struct Block {
     pub second_page: Option<u64>,
     /// Mode it was decoded in.
     pub mode: Mode,
+    /// Where execution went from here the last two times it differed.
+    links: [Link; 2],
+}
+
+/// A remembered successor: only a hint, checked against the TLB when followed.
+#[derive(Clone, Copy, Default)]
+struct Link {
+    rip: u64,
+    id: BlockId,
+    /// The cache's epoch in which `id` meant that block; 0 is never current.
+    epoch: u32,
+}
+
+impl Block {
+    /// A block without successors.
+    pub fn new(ops: Vec<Op>, start: u64, second_page: Option<u64>, mode: Mode) -> Self {
+        Self { ops: ops.into_boxed_slice(), start, second_page, mode, links: [Link::default(); 2] }
+    }
+
+    /// Bytes of code.
+    #[inline(always)]
+    pub fn len(&self) -> u64 {
+        self.ops.last().map_or(0, |op| u64::from(op.end))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -37,7 +61,10 @@ struct FrontEntry {
 
 /// All decoded blocks of one engine.
 pub struct BlockCache {
-    blocks: Vec<Option<Block>>,
+    /// A block without ops is free.
+    blocks: Vec<Block>,
+    /// Counts removals: a link of an older epoch may name a reused index.
+    epoch: u32,
     free: Vec<BlockId>,
     front: Box<[FrontEntry]>,
     by_key: HashMap<u64, BlockId>,
@@ -65,6 +92,7 @@ impl BlockCache {
     pub fn new() -> Self {
         Self {
             blocks: Vec::new(),
+            epoch: 1,
             free: Vec::new(),
             front: vec![FrontEntry { key: NO_KEY, id: 0 }; FRONT].into_boxed_slice(),
             by_key: HashMap::new(),
@@ -93,7 +121,24 @@ impl BlockCache {
     /// A block by its index, while nothing was invalidated since it was found.
     #[inline(always)]
     pub fn get(&self, id: BlockId) -> Option<&Block> {
-        self.blocks.get(id as usize)?.as_ref()
+        self.blocks.get(id as usize)
+    }
+
+    /// The block that followed `from` when execution went on at `rip` before.
+    #[inline(always)]
+    pub fn successor(&self, from: BlockId, rip: u64) -> Option<BlockId> {
+        let links = &self.blocks.get(from as usize)?.links;
+        let link = if links[0].rip == rip { &links[0] } else { &links[1] };
+        (link.rip == rip && link.epoch == self.epoch).then_some(link.id)
+    }
+
+    /// Remembers that `to` followed `from` at `rip`.
+    pub fn link(&mut self, from: BlockId, rip: u64, to: BlockId) {
+        let epoch = self.epoch;
+        if let Some(block) = self.blocks.get_mut(from as usize) {
+            block.links.swap(0, 1);
+            block.links[0] = Link { rip, id: to, epoch };
+        }
     }
 
     /// Adds a block.
@@ -107,11 +152,11 @@ impl BlockCache {
         let pages = pages_of(&block);
         let id = match self.free.pop() {
             Some(id) => {
-                self.blocks[id as usize] = Some(block);
+                self.blocks[id as usize] = block;
                 id
             }
             None => {
-                self.blocks.push(Some(block));
+                self.blocks.push(block);
                 (self.blocks.len() - 1) as BlockId
             }
         };
@@ -135,7 +180,7 @@ impl BlockCache {
 
     fn touches(&self, id: BlockId, start: u64, len: u64) -> bool {
         let Some(block) = self.get(id) else { return false };
-        let bytes = u64::from(block.ops[block.ops.len() - 1].end);
+        let bytes = block.len();
         let end = start + len;
         if let Some(second) = block.second_page {
             let first_page_end = (block.start & PAGE_MASK) + (1 << PAGE_SHIFT);
@@ -146,7 +191,9 @@ impl BlockCache {
     }
 
     fn remove(&mut self, id: BlockId) {
-        let Some(block) = self.blocks[id as usize].take() else { return };
+        let free = Block::new(Vec::new(), u64::MAX, None, Mode::default());
+        let block = std::mem::replace(&mut self.blocks[id as usize], free);
+        self.new_epoch();
         self.ops -= block.ops.len();
         let key = key(block.start, block.mode);
         self.by_key.remove(&key);
@@ -165,8 +212,14 @@ impl BlockCache {
         self.free.push(id);
     }
 
+    fn new_epoch(&mut self) {
+        // After a wrap an old link could look current; there are none in a new cache.
+        self.epoch = self.epoch.wrapping_add(1).max(1);
+    }
+
     /// Drops everything.
     pub fn clear(&mut self) {
+        self.new_epoch();
         self.blocks.clear();
         self.free.clear();
         self.by_key.clear();

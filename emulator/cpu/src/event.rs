@@ -65,12 +65,12 @@ impl Cpu {
 
     /// Delivers a fault of the instruction at RIP.
     pub(crate) fn raise(&mut self, fault: Exception) {
-        self.deliver(fault.vector, fault.error, Source::Fault);
+        self.deliver(fault.vector, fault.error_code(), Source::Fault);
     }
 
     /// Delivers a trap of the instruction before RIP.
     pub(crate) fn raise_trap(&mut self, trap: Exception) {
-        self.deliver(trap.vector, trap.error, Source::Trap);
+        self.deliver(trap.vector, trap.error_code(), Source::Trap);
     }
 
     /// Delivers an event; faults on the way become double faults, and those a
@@ -82,7 +82,7 @@ impl Cpu {
             let Err(second) = self.deliver_through_table(vector, error, source) else { return };
             let next = match (vector, source) {
                 (vector::DF, Source::Fault) => {
-                    self.note_event(second.vector, second.error, Source::Fault);
+                    self.note_event(second.vector, second.error_code(), Source::Fault);
                     self.state.activity = Activity::Shutdown;
                     return;
                 }
@@ -91,7 +91,7 @@ impl Cpu {
                 }
                 _ => second,
             };
-            (vector, error, source) = (next.vector, next.error, Source::Fault);
+            (vector, error, source) = (next.vector, next.error_code(), Source::Fault);
         }
     }
 

@@ -11,8 +11,9 @@ use glassbox_x86_spec::vector;
 pub struct Exception {
     /// The vector, 0 to 31.
     pub vector: u8,
-    /// The error code, for those vectors that push one.
-    pub error: Option<u32>,
+    /// The error code, for those vectors that push one. Sixteen bits hold every
+    /// code there is, and keep `Result<(), Exception>` in one host register.
+    pub error: Option<u16>,
 }
 
 impl Exception {
@@ -21,7 +22,15 @@ impl Exception {
     }
 
     const fn with(vector: u8, error: u32) -> Self {
-        Self { vector, error: Some(error) }
+        Self { vector, error: Some(error as u16) }
+    }
+
+    /// The error code as it is pushed.
+    pub const fn error_code(&self) -> Option<u32> {
+        match self.error {
+            Some(code) => Some(code as u32),
+            None => None,
+        }
     }
 
     /// Divide error.

@@ -28,6 +28,8 @@ pub enum Exit {
 pub struct Interpreter {
     cache: BlockCache,
     watcher: Option<Arc<CodeWatcher>>,
+    /// The block that ran last.
+    last: BlockId,
     /// Blocks entered since power-on.
     pub blocks_run: u64,
 }
@@ -41,7 +43,7 @@ impl Default for Interpreter {
 impl Interpreter {
     /// An engine with an empty cache.
     pub fn new() -> Self {
-        Self { cache: BlockCache::new(), watcher: None, blocks_run: 0 }
+        Self { cache: BlockCache::new(), watcher: None, last: 0, blocks_run: 0 }
     }
 
     /// Blocks decoded and blocks dropped because their code was written.
@@ -201,15 +203,37 @@ impl Interpreter {
     fn find(&mut self, cpu: &mut Cpu) -> Result<BlockId, Exception> {
         let gva = cpu.code_address();
         let entry = cpu.tlb.entry(gva);
-        if entry.exec == cpu.tlb.tag(gva) {
-            let start = gva.wrapping_add(entry.addend);
-            if let Some(id) = self.cache.find(start, cpu.mode)
-                && let Some(block) = self.cache.get(id)
-                && (cpu.mode.is_64bit() || cpu.in_code_limit(block))
-                && block.second_page.is_none()
-            {
-                return Ok(id);
-            }
+        let fetchable = entry.exec == cpu.tlb.tag(gva);
+        let start = gva.wrapping_add(entry.addend);
+        // The link saves the hash lookup; the TLB entry above proves that it
+        // still leads to the same code.
+        if let Some(id) = self.cache.successor(self.last, cpu.state.rip)
+            && let Some(block) = self.cache.get(id)
+            && fetchable
+            && block.start == start
+            && block.mode == cpu.mode
+            && block.second_page.is_none()
+            && (cpu.mode.is_64bit() || cpu.in_code_limit(block))
+        {
+            self.last = id;
+            return Ok(id);
+        }
+        let id = self.find_hashed(cpu, gva, fetchable.then_some(start))?;
+        self.cache.link(self.last, cpu.state.rip, id);
+        self.last = id;
+        Ok(id)
+    }
+
+    /// Finds the block by the RAM offset of its first byte, known or not.
+    #[inline(never)]
+    fn find_hashed(&mut self, cpu: &mut Cpu, gva: u64, start: Option<u64>) -> Result<BlockId, Exception> {
+        if let Some(start) = start
+            && let Some(id) = self.cache.find(start, cpu.mode)
+            && let Some(block) = self.cache.get(id)
+            && (cpu.mode.is_64bit() || cpu.in_code_limit(block))
+            && block.second_page.is_none()
+        {
+            return Ok(id);
         }
         self.find_slow(cpu, gva)
     }
@@ -312,7 +336,7 @@ impl Interpreter {
         if !cacheable {
             self.cache.invalidate(UNCACHED, 1);
         }
-        Ok(self.cache.insert(Block { ops: ops.into_boxed_slice(), start: key, second_page, mode }))
+        Ok(self.cache.insert(Block::new(ops, key, second_page, mode)))
     }
 }
 
@@ -333,7 +357,7 @@ impl Cpu {
     /// Whether a whole block lies inside the CS limit.
     #[inline(always)]
     fn in_code_limit(&self, block: &Block) -> bool {
-        let last = self.state.rip + u64::from(block.ops[block.ops.len() - 1].end) - 1;
+        let last = self.state.rip + block.len() - 1;
         last <= u64::from(self.state.segs[SegReg::Cs as usize].limit)
     }
 
