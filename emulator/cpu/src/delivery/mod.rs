@@ -106,7 +106,7 @@ fn with_ext(fault: Exception, source: Source) -> Exception {
     let has_selector = matches!(fault.vector, vector::TS | vector::NP | vector::SS | vector::GP);
     match fault.error {
         Some(error) if has_selector && source != Source::Software => {
-            Exception { error: Some(error | EXT), ..fault }
+            Exception { error: Some(error | EXT as u16), ..fault }
         }
         _ => fault,
     }
