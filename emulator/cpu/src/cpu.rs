@@ -45,6 +45,8 @@ pub struct Cpu {
     pub fault_chain: VecDeque<FaultRecord>,
     /// Forms without an implementation that were reported already.
     pub(crate) reported: HashSet<iced_x86::Code>,
+    /// Unknown MSRs that were reported already.
+    pub(crate) reported_msrs: HashSet<u32>,
 }
 
 /// One delivered event: kept for the report of a crash.
@@ -96,6 +98,7 @@ impl Cpu {
             stepping: false,
             fault_chain: VecDeque::new(),
             reported: HashSet::new(),
+            reported_msrs: HashSet::new(),
         };
         cpu.sync();
         cpu
@@ -105,9 +108,11 @@ impl Cpu {
     pub fn reset(&mut self) {
         let retired = self.state.retired;
         let tsc_offset = self.state.msr.tsc_offset;
+        let entropy = self.state.entropy;
         self.state = CpuState::reset(self.model.signature());
         self.state.retired = retired;
         self.state.msr.tsc_offset = tsc_offset;
+        self.state.entropy = entropy;
         self.pending_db = 0;
         self.tlb.flush_all();
         self.sync();

@@ -1,10 +1,11 @@
 //! From guest bytes to [`Op`]s.
 
+use crate::CpuModel;
 use crate::interp;
 use crate::mode::Mode;
 use crate::op::Op;
 use crate::state::{REG_BLOCK, REG_ZERO, SEG_FLAT, SEG_FLAT_STACK, SegReg};
-use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind, Register};
+use iced_x86::{Code, Decoder, DecoderError, FlowControl, Instruction, OpKind, Register};
 
 /// Blocks end before this many bytes, so that offsets fit a byte.
 pub const MAX_BLOCK_BYTES: usize = 240;
@@ -22,10 +23,10 @@ pub enum Decoded {
 }
 
 /// Decodes the instruction that `bytes` begins with, in `mode`, `offset` bytes
-/// into its block.
-pub fn decode(bytes: &[u8], mode: Mode, offset: u8, has: &dyn Fn(&Instruction) -> bool) -> Decoded {
+/// into its block, for `model`.
+pub fn decode(bytes: &[u8], mode: Mode, offset: u8, model: &CpuModel) -> Decoded {
     let limit = bytes.len().min(MAX_INSTRUCTION);
-    let options = DecoderOptions::AMD;
+    let options = model.decoder_options();
     let mut decoder = Decoder::with_ip(mode.code_bits(), &bytes[..limit], u64::from(offset), options);
     let mut instruction = Instruction::default();
     decoder.decode_out(&mut instruction);
@@ -36,7 +37,7 @@ pub fn decode(bytes: &[u8], mode: Mode, offset: u8, has: &dyn Fn(&Instruction) -
         DecoderError::NoMoreBytes => return Decoded::Op(fault_op(interp::too_long, offset, limit)),
         _ => return Decoded::Op(fault_op(interp::undefined, offset, decoder.position().max(1))),
     }
-    if !has(&instruction) {
+    if !model.implements(&instruction) {
         return Decoded::Op(fault_op(interp::undefined, offset, instruction.len()));
     }
     let mut op = lower(&instruction, mode, offset);
@@ -281,9 +282,9 @@ fn ends_block(i: &Instruction) -> bool {
         Mov => to_segment || is_system_register(i.op0_register()),
         Pop => to_segment,
         Lds | Les | Lfs | Lgs | Lss => true,
-        Lmsw | Clts | Lgdt | Lidt | Lldt | Ltr | Invlpg | Invpcid | Invd | Wbinvd | Wrmsr | Rdmsr
-        | Xsetbv | Swapgs | Wrfsbase | Wrgsbase | Stac | Clac | Cli | Sti | Popf | Popfd | Popfq | Hlt
-        | Mwait | Monitor | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Rdtsc | Rdtscp
+        Lmsw | Clts | Lgdt | Lidt | Lldt | Ltr | Invlpg | Invpcid | Invd | Wbinvd | Wbnoinvd | Wrmsr
+        | Rdmsr | Xsetbv | Swapgs | Wrfsbase | Wrgsbase | Stac | Clac | Cli | Sti | Popf | Popfd | Popfq
+        | Hlt | Mwait | Monitor | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Rdtsc | Rdtscp
         | Cpuid | Rdpmc | Rsm | Serialize | Xrstor | Xrstor64 | Rdrand | Rdseed => true,
         // String instructions may stop half way and be entered again.
         Movsb | Movsw | Movsq | Stosb | Stosw | Stosd | Stosq | Lodsb | Lodsw | Lodsd | Lodsq | Scasb

@@ -17,6 +17,7 @@ mod flags;
 mod interp;
 mod mmu;
 mod mode;
+mod msr;
 mod op;
 mod peek;
 mod segment;
@@ -27,7 +28,7 @@ mod transfer;
 
 pub use bus::{CpuBus, CpuSignals};
 pub use cpu::{Cpu, FaultRecord, Observer};
-pub use cpuid::CpuModel;
+pub use cpuid::{CpuModel, Topology};
 pub use exception::Exception;
 pub use flags::LazyFlags;
 pub use interp::{Exit, Interpreter, is_implemented};

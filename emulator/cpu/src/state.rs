@@ -201,6 +201,8 @@ pub struct Msrs {
     pub spec_ctrl: u64,
     pub xss: u64,
     pub hwcr: u64,
+    pub syscfg: u64,
+    pub debug_ctl: u64,
     pub mcg_status: u64,
     pub mtrr_def_type: u64,
     pub mtrr_fixed: [u64; 11],
@@ -226,6 +228,8 @@ impl Default for Msrs {
             spec_ctrl: 0,
             xss: 0,
             hwcr: 0,
+            syscfg: 0,
+            debug_ctl: 0,
             mcg_status: 0,
             mtrr_def_type: 0,
             mtrr_fixed: [0; 11],
@@ -294,6 +298,8 @@ pub struct CpuState {
     pub fpu: FpuState,
     /// Model-specific registers.
     pub msr: Msrs,
+    /// State of the generator behind RDRAND and RDSEED.
+    pub entropy: u64,
 }
 
 impl CpuState {
@@ -340,6 +346,7 @@ impl CpuState {
             vec: [[0; 4]; 16],
             fpu: FpuState { control: 0x0040, tag: 0x5555, ..FpuState::default() },
             msr: Msrs::default(),
+            entropy: 0,
         }
     }
 

@@ -82,6 +82,8 @@ bitflags! {
         const LMA = 1 << 10;
         /// No-execute enable.
         const NXE = 1 << 11;
+        /// AMD: automatic IBRS.
+        const AIBRSE = 1 << 21;
     }
 
     /// EFLAGS (Intel SDM Vol. 1 3.4.3).

@@ -9,6 +9,8 @@ msrs! {
     TSC = 0x10;
     /// Local APIC base.
     APIC_BASE = 0x1B;
+    /// Intel: platform ID.
+    PLATFORM_ID = 0x17;
     /// TSC adjust.
     TSC_ADJUST = 0x3B;
     /// Speculation control.
@@ -77,4 +79,42 @@ msrs! {
     SYSCFG = 0xC001_0010;
     /// AMD: hardware configuration.
     HWCR = 0xC001_0015;
+    /// AMD: first of four legacy performance event selectors.
+    K7_EVENT_FIRST = 0xC001_0000;
+    /// AMD: last of four legacy performance counters.
+    K7_COUNTER_LAST = 0xC001_0007;
+    /// AMD: first I/O range register.
+    IORR_FIRST = 0xC001_0016;
+    /// AMD: last I/O range register.
+    IORR_LAST = 0xC001_0019;
+    /// AMD: top of memory below 4 GiB.
+    TOP_MEM = 0xC001_001A;
+    /// AMD: top of memory.
+    TOP_MEM2 = 0xC001_001D;
+    /// AMD: northbridge configuration.
+    NB_CFG = 0xC001_001F;
+    /// AMD: microcode patch loader.
+    PATCH_LOADER = 0xC001_0020;
+    /// AMD: interrupt pending and C1E message.
+    INT_PENDING_MSG = 0xC001_0055;
+    /// AMD: where PCI configuration space is mapped.
+    MMIO_CONFIG_BASE = 0xC001_0058;
+    /// AMD: highest P-state allowed.
+    PSTATE_CURRENT_LIMIT = 0xC001_0061;
+    /// AMD: current P-state.
+    PSTATE_STATUS = 0xC001_0063;
+    /// AMD: virtual machine control.
+    VM_CR = 0xC001_0114;
+    /// AMD: load-store configuration.
+    LS_CFG = 0xC001_1020;
+    /// AMD: instruction cache configuration.
+    IC_CFG = 0xC001_1021;
+    /// AMD: data cache configuration.
+    DC_CFG = 0xC001_1022;
+    /// AMD: bus unit configuration.
+    BU_CFG = 0xC001_1023;
+    /// AMD: decode configuration.
+    DE_CFG = 0xC001_1029;
+    /// AMD: bus unit configuration 2.
+    BU_CFG2 = 0xC001_102A;
 }

@@ -286,11 +286,10 @@ impl Interpreter {
             cpu.read_physical(at, &mut bytes);
         }
         let model = Arc::clone(&cpu.model);
-        let has = |i: &iced_x86::Instruction| model.implements(i);
         let mut ops: Vec<Op> = Vec::new();
         let mut at = 0;
         while ops.len() < MAX_BLOCK_OPS && at + MAX_INSTRUCTION <= MAX_BLOCK_BYTES {
-            match decode::decode(&bytes[at..], mode, at as u8, &has) {
+            match decode::decode(&bytes[at..], mode, at as u8, &model) {
                 Decoded::Op(op) => {
                     at = usize::from(op.end);
                     ops.push(op);
@@ -324,7 +323,7 @@ impl Interpreter {
                 }
             }
             bytes.extend_from_slice(&rest);
-            match decode::decode(&bytes, mode, 0, &has) {
+            match decode::decode(&bytes, mode, 0, &model) {
                 Decoded::Op(op) => ops.push(op),
                 Decoded::MoreBytes => return Err(Exception::GP0),
             }

@@ -7,16 +7,23 @@
 
 mod alu;
 mod atomic;
+mod bases;
 mod bcd;
 mod bits;
 mod branch;
 mod conditional;
+mod control;
 mod data;
+mod debug_regs;
 mod engine;
 mod far;
 mod flag_ops;
+mod identify;
 mod interrupt;
+mod invalidate;
+mod io;
 mod misc;
+mod msr_ops;
 mod muldiv;
 mod operand;
 mod segment;
@@ -25,8 +32,13 @@ mod shift;
 mod simd;
 mod stack;
 mod strings;
+mod syscall;
+#[cfg(test)]
+mod system_tests;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod wait;
 mod width;
 mod x87;
 
@@ -57,6 +69,16 @@ const FAMILIES: &[fn(&Instruction) -> Option<Handler>] = &[
     selector::select,
     bcd::select,
     x87::select,
+    control::select,
+    debug_regs::select,
+    tables::select,
+    invalidate::select,
+    identify::select,
+    wait::select,
+    bases::select,
+    syscall::select,
+    io::select,
+    msr_ops::select,
 ];
 
 /// Whether there is a handler for this form, whatever a processor model says
