@@ -7,7 +7,7 @@
 
 use crate::{PAGE_SHIFT, PAGE_SIZE};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 const LINE_SHIFT: u32 = 6;
 
@@ -27,13 +27,13 @@ impl CodeWatcher {
 
     /// The stale ranges since the last call: RAM offset and length in bytes.
     pub fn take(&self) -> Vec<(u64, u64)> {
-        let mut ranges = self.ranges.lock().unwrap_or_else(|e| e.into_inner());
+        let mut ranges = self.ranges.lock().unwrap_or_else(PoisonError::into_inner);
         self.pending.store(false, Ordering::Release);
         std::mem::take(&mut *ranges)
     }
 
     fn push(&self, start: u64, len: u64) {
-        let mut ranges = self.ranges.lock().unwrap_or_else(|e| e.into_inner());
+        let mut ranges = self.ranges.lock().unwrap_or_else(PoisonError::into_inner);
         ranges.push((start, len));
         self.pending.store(true, Ordering::Release);
     }
@@ -42,7 +42,7 @@ impl CodeWatcher {
 #[derive(Debug)]
 pub(crate) struct CodeMap {
     pages: Box<[AtomicU64]>,
-    watchers: Mutex<Vec<Arc<CodeWatcher>>>,
+    watchers: Mutex<Vec<Weak<CodeWatcher>>>,
 }
 
 impl CodeMap {
@@ -53,8 +53,15 @@ impl CodeMap {
 
     pub fn watch(&self) -> Arc<CodeWatcher> {
         let watcher = Arc::new(CodeWatcher::default());
-        self.watchers.lock().unwrap_or_else(|e| e.into_inner()).push(Arc::clone(&watcher));
+        let mut watchers = self.watchers();
+        // Engines that are gone must not collect reports for ever.
+        watchers.retain(|w| w.strong_count() != 0);
+        watchers.push(Arc::downgrade(&watcher));
         watcher
+    }
+
+    fn watchers(&self) -> MutexGuard<'_, Vec<Weak<CodeWatcher>>> {
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks `len` bytes at RAM offset `start` as holding cached code. Says
@@ -89,7 +96,7 @@ impl CodeMap {
                 let line = stale.trailing_zeros();
                 stale &= stale - 1;
                 let at = ((page as u64) << PAGE_SHIFT) + (u64::from(line) << LINE_SHIFT);
-                for watcher in self.watchers.lock().unwrap_or_else(|e| e.into_inner()).iter() {
+                for watcher in self.watchers().iter().filter_map(Weak::upgrade) {
                     watcher.push(at, 1 << LINE_SHIFT);
                 }
             }

@@ -46,7 +46,7 @@ pub struct Tlb {
     entries: Box<[Entry; ENTRIES * 4]>,
     /// Index of the current table's first entry.
     base: usize,
-    /// The current generation, 1 to 4095.
+    /// The current generation, 1 to 4095; page tags hold it in bits 0 to 11.
     generation: u64,
     next_generation: u16,
     /// Generations of PCIDs that were switched away from.
@@ -108,7 +108,8 @@ impl Tlb {
         if shift > PAGE_SHIFT {
             set_bit(&mut self.large, gva >> LARGE_SHIFT);
         }
-        if shift >= HUGE_SHIFT {
+        // 4 MiB pages span two of the 2 MiB regions: they count as huge.
+        if shift > LARGE_SHIFT {
             set_bit(&mut self.huge, gva >> HUGE_SHIFT);
         }
     }
