@@ -65,6 +65,9 @@ impl Cpu {
 
     /// Delivers a fault of the instruction at RIP.
     pub(crate) fn raise(&mut self, fault: Exception) {
+        if fault == Exception::INTERRUPT_FIRST {
+            return self.interrupts_may_be_open();
+        }
         self.deliver(fault.vector, fault.error_code(), Source::Fault);
     }
 

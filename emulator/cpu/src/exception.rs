@@ -17,6 +17,11 @@ pub struct Exception {
 }
 
 impl Exception {
+    /// No exception: the instruction is not executed now because an interrupt
+    /// that can be taken goes first. Only where an instruction itself causes
+    /// the interrupt (x87 errors through FERR#).
+    pub(crate) const INTERRUPT_FIRST: Self = Self::plain(0xFF);
+
     const fn plain(vector: u8) -> Self {
         Self { vector, error: None }
     }

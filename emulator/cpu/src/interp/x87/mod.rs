@@ -5,9 +5,10 @@
 //! exception keeps from changing, what becomes of C1) it is a Zen 5's.
 //!
 //! An unmasked exception sets ES and is reported by the next waiting
-//! instruction: as #MF with CR0.NE set, else through FERR# and IRQ 13, after
-//! which the instruction goes on as if IGNNE# were asserted. A real processor
-//! would wait there for the interrupt; ours takes it at the next block.
+//! instruction: as #MF with CR0.NE set, else through FERR# and IRQ 13. The
+//! interrupt is taken before that instruction if it can be; if it is masked,
+//! the instruction goes on as if IGNNE# were asserted, where a real processor
+//! would wait.
 
 mod arithmetic;
 mod compare;
@@ -22,7 +23,7 @@ mod unit;
 use crate::state::{SEG_FLAT, SEG_FLAT_STACK, SegReg};
 use crate::{Cpu, Exception, Handler, Op};
 use glassbox_softfloat::{F32, F64};
-use glassbox_x86_spec::control::Cr0;
+use glassbox_x86_spec::control::{Cr0, Flags};
 use iced_x86::{Code, Instruction};
 
 /// #NM where the x87 is absent or another task's (Intel SDM Vol. 3A 2.5).
@@ -40,6 +41,9 @@ pub(crate) fn check_pending(cpu: &mut Cpu) -> Result<(), Exception> {
     }
     cpu.publish_time();
     cpu.bus.ferr(true);
+    if cpu.signals.intr() && cpu.state.system_flags.contains(Flags::IF) {
+        return Err(Exception::INTERRUPT_FIRST);
+    }
     Ok(())
 }
 

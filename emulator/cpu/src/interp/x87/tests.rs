@@ -2,7 +2,7 @@
 //! Zen 5 for the same instructions.
 
 use crate::testing::{CODE, DATA, OpenBus, cpu16, cpu32, cpu64, run};
-use crate::{Cpu, CpuBus, Segment, gpr};
+use crate::{Cpu, CpuBus, CpuSignals, Interpreter, Segment, gpr};
 use glassbox_memory::Gpa;
 use glassbox_softfloat::F80;
 use glassbox_x86_spec::control::{Cr0, Flags};
@@ -127,8 +127,9 @@ fn fwait_reports_and_fnclex_clears() {
     assert_eq!(raised(&cpu), Some(vector::MF));
 }
 
-/// A bus on which only FERR# is wired.
-struct FerrBus(Arc<AtomicBool>);
+/// A bus on which only FERR# is wired: to the line, and if there are signals,
+/// through a PIC as vector 75h.
+struct FerrBus(Arc<AtomicBool>, Option<Arc<CpuSignals>>);
 
 impl CpuBus for FerrBus {
     fn mmio_read(&mut self, at: Gpa, size: u8) -> u64 {
@@ -140,7 +141,8 @@ impl CpuBus for FerrBus {
     }
     fn port_write(&mut self, _: u16, _: u8, _: u32) {}
     fn acknowledge_interrupt(&mut self) -> Option<u8> {
-        None
+        self.1.as_ref()?.set_intr(false);
+        Some(0x75)
     }
     fn tsc(&mut self) -> u64 {
         0
@@ -157,6 +159,9 @@ impl CpuBus for FerrBus {
     fn cr8_write(&mut self, _: u8) {}
     fn ferr(&mut self, asserted: bool) {
         self.0.store(asserted, Ordering::Relaxed);
+        if let Some(signals) = &self.1 {
+            signals.set_intr(asserted);
+        }
     }
 }
 
@@ -165,7 +170,7 @@ fn without_ne_an_error_drives_ferr_until_it_is_cleared() {
     let line = Arc::new(AtomicBool::new(false));
     let mut cpu = with_stack(0x37B, &[F80::ZERO, F80::ONE]);
     cpu.state.cr0 -= Cr0::NE;
-    cpu.bus = Box::new(FerrBus(Arc::clone(&line)));
+    cpu.bus = Box::new(FerrBus(Arc::clone(&line), None));
     // fdiv st, st(1)
     run(&mut cpu, &[0xD8, 0xF1], 1);
     assert!(!line.load(Ordering::Relaxed));
@@ -176,6 +181,23 @@ fn without_ne_an_error_drives_ferr_until_it_is_cleared() {
     // fnclex
     run(&mut cpu, &[0xDB, 0xE2], 1);
     assert!(!line.load(Ordering::Relaxed));
+}
+
+#[test]
+fn without_ne_the_interrupt_comes_before_the_waiting_instruction() {
+    let line = Arc::new(AtomicBool::new(false));
+    let mut cpu = cpu16();
+    prepare(&mut cpu, 0x37B, &[F80::ZERO, F80::ONE]);
+    cpu.bus = Box::new(FerrBus(line, Some(Arc::clone(&cpu.signals))));
+    cpu.state.set_rflags(Flags::IF);
+    // Vector 75h: fnclex; iret
+    cpu.memory.write::<u32>(0x75 * 4, 0x2000);
+    cpu.memory.write_bytes(Gpa(0x2000), &[0xDB, 0xE2, 0xCF]).expect("RAM");
+    // fdiv st, st(1); fld1
+    run(&mut cpu, &[0xD8, 0xF1, 0xD9, 0xE8], 2);
+    assert_eq!((cpu.state.rip, cpu.state.fpu.status), (0x2002, 0x3000));
+    Interpreter::new().run(&mut cpu, 2);
+    assert_eq!((cpu.state.rip, cpu.state.fpu.status), (CODE + 4, 0x2800));
 }
 
 #[test]
