@@ -226,3 +226,27 @@ fn enter_ring3(cpu: &mut Cpu, code: Segment) {
     cpu.state.system_flags |= glassbox_x86_spec::control::Flags::IF;
     cpu.sync();
 }
+
+/// The faults that running `code` ends in a shutdown with, oldest first: the
+/// IDT is unusable, so that every fault shows. The first is that of the code.
+pub(crate) fn faults(cpu: &mut Cpu, code: &[u8]) -> Vec<(u8, Option<u32>)> {
+    cpu.state.idtr.limit = 0;
+    cpu.fault_chain.clear();
+    cpu.state.activity = crate::Activity::Active;
+    run(cpu, code, 16);
+    cpu.fault_chain.iter().map(|fault| (fault.vector, fault.error)).collect()
+}
+
+/// The fault that running `code` raises, `None` if 16 instructions passed.
+pub(crate) fn fault(cpu: &mut Cpu, code: &[u8]) -> Option<(u8, Option<u32>)> {
+    faults(cpu, code).first().copied()
+}
+
+/// An instruction with a selector and offset: far JMP (EAh) or CALL (9Ah) to
+/// ptr16:32.
+pub(crate) fn far(opcode: u8, selector: u16, offset: u32) -> Vec<u8> {
+    let mut code = vec![opcode];
+    code.extend(offset.to_le_bytes());
+    code.extend(selector.to_le_bytes());
+    code
+}

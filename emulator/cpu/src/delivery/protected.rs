@@ -2,7 +2,7 @@
 
 use super::Event;
 use crate::event::Source;
-use crate::segment::{Descriptor, Gate, index_error, is_null, rpl};
+use crate::segment::{Descriptor, Gate, index_error, is_null};
 use crate::state::{SegReg, Segment, gpr};
 use crate::transfer::{Frame, TaskEntry, TaskStart};
 use crate::{Cpu, Exception};
@@ -138,9 +138,6 @@ impl Cpu {
         } else {
             (u64::from(self.load_system::<u16>(at)?), self.load_system::<u16>(at.wrapping_add(2))?)
         };
-        if !is_null(selector) && rpl(selector) != cpl {
-            return Err(Exception::ts(index_error(selector)));
-        }
         Ok((self.stack_segment(selector, cpl, Exception::ts)?, pointer))
     }
 

@@ -38,18 +38,12 @@ fn mov_from<T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     }
 }
 
-/// PUSH of a segment register. The 32-bit form writes only the low half of its
-/// slot, the 64-bit form zero-extends.
+/// PUSH of a segment register, zero-extended to the operand size. Recent Intel
+/// processors write only the low half of a 32-bit slot; AMD's write it whole,
+/// as measured on one.
 fn push<T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     let selector = cpu.state.seg(SegReg::from_index(op.dst)).selector;
-    if T::BITS != 32 {
-        return cpu.push(T::truncate(u64::from(selector)));
-    }
-    let mut frame = Frame::current(cpu);
-    frame.skip(-2);
-    frame.push(cpu, 2, u64::from(selector))?;
-    cpu.state.regs[gpr::RSP] = frame.rsp();
-    Ok(())
+    cpu.push(T::truncate(u64::from(selector)))
 }
 
 /// POP to a segment register: the selector is the low half of the slot.

@@ -7,29 +7,30 @@ use glassbox_x86_spec::segment::system;
 
 impl Cpu {
     /// What LLDT or a task switch loads from `selector`. `fault` makes the
-    /// exception of a selector that names no LDT.
+    /// exception of a selector that names no LDT, `absent` that of an LDT that
+    /// is not present.
     ///
     /// # Errors
-    /// `fault` with the selector; #NP (in a task switch `fault` again); #PF.
+    /// `fault` or `absent` with the selector; #PF.
     pub(crate) fn local_table(
         &mut self,
         selector: u16,
         fault: fn(u32) -> Exception,
+        absent: fn(u32) -> Exception,
     ) -> Result<Segment, Exception> {
         if is_null(selector) {
             return Ok(Segment { selector, ..Segment::default() });
         }
-        let error = fault(index_error(selector));
+        let blame = index_error(selector);
         if selector & 4 != 0 {
-            return Err(error);
+            return Err(fault(blame));
         }
         let descriptor = self.descriptor(selector, fault)?;
         if descriptor.system_kind() != Some(system::LDT) {
-            return Err(error);
+            return Err(fault(blame));
         }
         if !descriptor.present() {
-            let in_task_switch = error == Exception::ts(index_error(selector));
-            return Err(if in_task_switch { error } else { Exception::np(index_error(selector)) });
+            return Err(absent(blame));
         }
         self.system_segment(descriptor, selector, fault)
     }
@@ -39,7 +40,7 @@ impl Cpu {
     /// # Errors
     /// #GP or #NP with the selector, #PF.
     pub(crate) fn load_ldtr(&mut self, selector: u16) -> Result<(), Exception> {
-        self.state.ldtr = self.local_table(selector, Exception::gp)?;
+        self.state.ldtr = self.local_table(selector, Exception::gp, Exception::np)?;
         Ok(())
     }
 

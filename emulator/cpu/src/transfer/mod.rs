@@ -11,6 +11,8 @@ mod jump;
 mod ret;
 mod task;
 #[cfg(test)]
+mod task_tests;
+#[cfg(test)]
 mod tests;
 mod tss;
 

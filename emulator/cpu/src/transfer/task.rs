@@ -4,7 +4,7 @@ use super::tss::{Context, least_limit};
 use crate::segment::{Descriptor, index_error, is_null, rpl};
 use crate::state::{SegReg, Segment};
 use crate::{Cpu, Exception};
-use glassbox_x86_spec::control::{Cr0, Flags, dr6, dr7};
+use glassbox_x86_spec::control::{Cr0, Flags, dr6};
 use glassbox_x86_spec::segment::system;
 
 /// How a task is entered.
@@ -29,6 +29,9 @@ pub(crate) enum TaskStart {
     /// With #DB: its TSS has the T bit.
     Trapped,
 }
+
+/// L0 to L3 and LE in DR7.
+const LOCAL_BREAKPOINTS: u64 = 0x155;
 
 /// The type bit that marks a TSS busy.
 const BUSY: u8 = 2;
@@ -130,7 +133,7 @@ impl Cpu {
         self.state.tr.attr |= u16::from(BUSY);
         self.state.cr0 |= Cr0::TS;
         // Local breakpoints belong to the task that ends.
-        self.state.dr[7] &= !(dr7::ENABLES & 0x55);
+        self.state.dr[7] &= !LOCAL_BREAKPOINTS;
         if wide && self.state.cr0.contains(Cr0::PG) {
             self.state.cr3 = u64::from(context.cr3);
             self.tlb.flush_pcid(self.tlb.pcid());
@@ -164,7 +167,7 @@ impl Cpu {
     fn load_task_segments(&mut self, context: &Context, v86: bool) -> Result<(), Exception> {
         let [_, cs, ss, ..] = context.selectors;
         self.set_cpl(if v86 { 3 } else { rpl(cs) });
-        self.state.ldtr = self.local_table(context.ldt, Exception::ts)?;
+        self.state.ldtr = self.local_table(context.ldt, Exception::ts, Exception::ts)?;
         if v86 {
             for (segment, selector) in self.state.segs.iter_mut().zip(context.selectors) {
                 *segment = Segment::real(selector, 3);
