@@ -37,6 +37,10 @@ msrs! {
     MISC_ENABLE = 0x1A0;
     /// Debug control.
     DEBUG_CTL = 0x1D9;
+    /// Source of the last branch; its target and the last exception's pair follow.
+    LAST_BRANCH_FROM = 0x1DB;
+    /// Target of the last exception.
+    LAST_EXCEPTION_TO = 0x1DE;
     /// First variable-range MTRR base.
     MTRR_PHYS_BASE0 = 0x200;
     /// Fixed-range MTRR for 0 to 512 KiB.
@@ -103,6 +107,10 @@ msrs! {
     PSTATE_CURRENT_LIMIT = 0xC001_0061;
     /// AMD: current P-state.
     PSTATE_STATUS = 0xC001_0063;
+    /// AMD: SMM memory base.
+    SMM_ADDR = 0xC001_0112;
+    /// AMD: SMM memory mask.
+    SMM_MASK = 0xC001_0113;
     /// AMD: virtual machine control.
     VM_CR = 0xC001_0114;
     /// AMD: load-store configuration.

@@ -1,7 +1,7 @@
 //! Which instructions a set of features brings.
 
 use super::features::{Feature, Features};
-use iced_x86::CpuidFeature;
+use iced_x86::{CpuidFeature, Instruction, Mnemonic};
 
 /// Size of a table indexed by [`CpuidFeature`].
 pub(crate) const TABLE: usize = 256;
@@ -29,8 +29,8 @@ fn needs(extension: CpuidFeature) -> Needs {
         MULTIBYTENOP => Either(Feature::Cmov, Feature::Lm),
         // REP NOP, and REP WBINVD, on processors without the prefix's meaning.
         PAUSE | WBNOINVD => Nothing,
-        // Without CET, ENDBR and RDSSP are reserved NOPs; the rest of CET_SS has no handler.
-        CET_IBT | CET_SS => One(Feature::Lm),
+        // Without CET, ENDBR is a reserved NOP.
+        CET_IBT => Either(Feature::Cmov, Feature::Lm),
         // NOPs by design where not supported.
         CLDEMOTE | PREFETCHITI | PREFETCHWT1 => One(Feature::Lm),
         // #GP from RDPMC says that there are no counters.
@@ -82,10 +82,16 @@ fn needs(extension: CpuidFeature) -> Needs {
         XSAVEOPT => One(Feature::Xsaveopt),
         XSAVES => One(Feature::Xsaves),
         PREFETCHW => Either(Feature::Prefetchw, Feature::Lm),
-        // Of 3DNow!, only the prefetches outlived it.
-        D3NOW => One(Feature::Prefetchw),
         _ => Unavailable,
     }
+}
+
+/// Instructions in the space of reserved NOPs, whose extension is not offered:
+/// reading the shadow stack pointer (unwinders probe with it), and the
+/// prefetches that outlived 3DNow!.
+pub(crate) fn is_nop_where_unsupported(instruction: &Instruction) -> bool {
+    use Mnemonic::*;
+    matches!(instruction.mnemonic(), Rdsspd | Rdsspq | Prefetch | Prefetchw)
 }
 
 /// For each [`CpuidFeature`], whether `features` bring it.

@@ -104,11 +104,11 @@ impl FromStr for CpuModel {
             .filter(|(feature, _)| features.has(*feature) && !models::IMPLEMENTED.has(*feature))
             .map(|(_, name)| *name)
             .collect();
-        if missing.is_empty() {
-            Ok(Self::new(text.to_owned(), listed, features))
-        } else {
-            Err(ModelError::Unavailable(missing))
+        if !missing.is_empty() {
+            return Err(ModelError::Unavailable(missing));
         }
+        models::drop_dependants(&mut features);
+        Ok(Self::new(text.to_owned(), listed, features))
     }
 }
 
@@ -155,7 +155,7 @@ impl CpuModel {
     /// processor we name ourselves after got wrong: it is a late one.
     pub(crate) fn patch_level(&self) -> u64 {
         match self.vendor {
-            Vendor::Amd => 0x0B40_4FFF,
+            Vendor::Amd => 0x0B40_41FF,
             Vendor::Intel => 0,
         }
     }
@@ -179,10 +179,11 @@ impl CpuModel {
     /// Whether the model has everything that this instruction needs: where it
     /// has not, the instruction raises #UD.
     pub fn implements(&self, instruction: &Instruction) -> bool {
-        instruction
-            .cpuid_features()
-            .iter()
-            .all(|&extension| self.implemented.get(extension as usize).copied().unwrap_or(false))
+        gate::is_nop_where_unsupported(instruction)
+            || instruction
+                .cpuid_features()
+                .iter()
+                .all(|&extension| self.implemented.get(extension as usize).copied().unwrap_or(false))
     }
 
     /// How the decoder has to read prefixes: without BMI1 and LZCNT, F3 before
@@ -201,3 +202,6 @@ impl CpuModel {
         options
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,12 @@ const PENTIUM3: Features =
 const CORE2: Features =
     PENTIUM3.with(&[Sse2, Clflush, Sse3, Ssse3, Sse41, Monitor, Cx16, Syscall, Nx, Lm, Lahf64]);
 /// The x86-64 psABI's levels, with what every 64-bit system software expects.
-const V1: Features = PENTIUM3.with(&[Sse2, Clflush, Syscall, Nx, Lm, AltMovCr8, MmxExt, TopoExt]);
+const V1: Features = PENTIUM3.with(&[Sse2, Clflush, Syscall, Nx, Lm, AltMovCr8, MmxExt, TopoExt]).with(SOUND);
+/// Freedom from what kernels work around in software, at a cost in every
+/// system call or branch; and clocks that they can trust.
+const SOUND: &[Feature] =
+    &[SsbNo, LfenceSerializing, NullSelectorClearsBase, AutoIbrs, SrsoNo, XsaveErPtr, InvariantTsc, Arat];
+
 const V2: Features = V1.with(&[Sse3, Ssse3, Sse41, Sse42, Popcnt, Cx16, Lahf64]);
 const V3: Features = V2.with(&[Avx, Avx2, Bmi1, Bmi2, F16c, Fma, Lzcnt, Movbe, Xsave]);
 const MAX: Features = V2.with(&[
@@ -42,7 +47,6 @@ const MAX: Features = V2.with(&[
     TscDeadline,
     Xsave,
     Rdrand,
-    Arat,
     Fsgsbase,
     TscAdjust,
     Smep,
@@ -64,15 +68,71 @@ const MAX: Features = V2.with(&[
     Pdpe1gb,
     Rdtscp,
     Prefetchw,
-    InvariantTsc,
-    XsaveErPtr,
     Wbnoinvd,
-    SsbNo,
-    LfenceSerializing,
-    NullSelectorClearsBase,
-    AutoIbrs,
-    SrsoNo,
 ]);
+
+/// Features that build on others: taking away the second takes the first along.
+const DEPENDS: &[(Feature, Feature)] = &[
+    (MmxExt, Mmx),
+    (Sse, Fxsr),
+    (Sse2, Sse),
+    (Sse3, Sse2),
+    (Ssse3, Sse3),
+    (Sse41, Ssse3),
+    (Sse42, Sse41),
+    (Sse4a, Sse3),
+    (Aes, Sse2),
+    (Pclmulqdq, Sse2),
+    (Sha, Sse2),
+    (Xsave, Fxsr),
+    (Xsaveopt, Xsave),
+    (Xsavec, Xsave),
+    (Xgetbv1, Xsave),
+    (Xsaves, Xsavec),
+    (Avx, Xsave),
+    (Avx2, Avx),
+    (Fma, Avx),
+    (F16c, Avx),
+    (Bmi1, Avx),
+    (Bmi2, Avx),
+    (X2apic, Apic),
+    (TscDeadline, Apic),
+    (TscDeadline, Tsc),
+    (TscAdjust, Tsc),
+    (InvariantTsc, Tsc),
+    (Rdtscp, Tsc),
+    (Nx, Pae),
+    (Lm, Pae),
+    (Lm, Syscall),
+    (Cx16, Cx8),
+    (Cx16, Lm),
+    (Lahf64, Lm),
+    (Pcid, Lm),
+    (Fsgsbase, Lm),
+    (La57, Lm),
+    (Pdpe1gb, Lm),
+    (AltMovCr8, Lm),
+    (Clflushopt, Clflush),
+    (Clwb, Clflush),
+    (Fsrm, Erms),
+    (Mca, Mce),
+];
+
+/// Removes what lacks what it builds on.
+pub(crate) fn drop_dependants(features: &mut Features) {
+    // Chains are followed until nothing changes; each round removes at least one.
+    loop {
+        let before = *features;
+        for &(feature, needed) in DEPENDS {
+            if !features.has(needed) {
+                features.set(feature, false);
+            }
+        }
+        if *features == before {
+            return;
+        }
+    }
+}
 
 /// What is implemented: the most that a model may be given.
 pub(crate) const IMPLEMENTED: Features = MAX.with(&[Ibpb]);

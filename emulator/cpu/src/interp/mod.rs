@@ -22,6 +22,8 @@ mod identify;
 mod interrupt;
 mod invalidate;
 mod io;
+#[cfg(test)]
+mod io_tests;
 mod misc;
 mod msr_ops;
 mod muldiv;

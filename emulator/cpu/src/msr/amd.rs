@@ -34,6 +34,8 @@ impl Cpu {
             msr::TOP_MEM | msr::TOP_MEM2 => 0,
             // I/O range registers, SMM base and mask: none in use.
             msr::IORR_FIRST..=msr::IORR_LAST => 0,
+            // No SMM memory.
+            msr::SMM_ADDR | msr::SMM_MASK => 0,
             // Four legacy counters that never count, see the write.
             msr::K7_EVENT_FIRST..=msr::K7_COUNTER_LAST => 0,
             // C1E is never entered.
@@ -58,6 +60,7 @@ impl Cpu {
             msr::SYSCFG | msr::HWCR => return Some(Err(Exception::GP0)),
             msr::DE_CFG | msr::INT_PENDING_MSG => {}
             msr::TOP_MEM | msr::TOP_MEM2 | msr::IORR_FIRST..=msr::IORR_LAST | msr::MMIO_CONFIG_BASE => {}
+            msr::SMM_ADDR | msr::SMM_MASK => {}
             // Counters read back as zero: that is how kernels find them missing.
             msr::K7_EVENT_FIRST..=msr::K7_COUNTER_LAST => {}
             msr::LS_CFG | msr::IC_CFG | msr::DC_CFG | msr::BU_CFG | msr::BU_CFG2 | msr::NB_CFG => {}

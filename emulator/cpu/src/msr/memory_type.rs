@@ -46,6 +46,25 @@ fn variable_index(index: u32) -> Option<usize> {
 }
 
 impl Cpu {
+    /// Programs the MTRRs as PC firmware does: write-back, but for the VGA
+    /// window and the `hole` below 4 GiB, which are uncached, and ROM from C0000h
+    /// on, which is write-protected. `hole` ends at 4 GiB; its size is a power of two.
+    pub fn set_firmware_mtrrs(&mut self, hole: u64) {
+        const WRITE_BACK: u64 = 6;
+        const ENABLE: u64 = 1 << 11 | 1 << 10;
+        let m = &mut self.state.msr;
+        m.mtrr_fixed = [0x0505_0505_0505_0505; 11];
+        m.mtrr_fixed[..2].fill(0x0606_0606_0606_0606);
+        m.mtrr_fixed[2] = 0;
+        let physical = (1u64 << Self::PHYSICAL_BITS) - 1;
+        m.mtrr_variable = [0; 16];
+        m.mtrr_variable[0] = hole & physical & !0xFFF;
+        m.mtrr_variable[1] = hole & physical & !0xFFF | MASK_VALID;
+        // The mask of the range hole..4 GiB covers all address bits above it, too.
+        m.mtrr_variable[1] |= physical & !0xFFFF_FFFF;
+        m.mtrr_def_type = WRITE_BACK | ENABLE;
+    }
+
     pub(super) fn read_memory_type_msr(&self, index: u32) -> Read {
         let m = &self.state.msr;
         if index == msr::PAT {

@@ -9,6 +9,8 @@ mod efer;
 mod machine_check;
 mod memory_type;
 mod syscall;
+#[cfg(test)]
+mod tests;
 mod timing;
 
 use crate::cpuid::Feature;
@@ -86,6 +88,8 @@ impl Cpu {
             // Written by Intel's firmware interface before it is read; AMD's patch level.
             msr::BIOS_SIGN_ID => self.model.patch_level(),
             msr::DEBUG_CTL => self.state.msr.debug_ctl,
+            // Branches are not recorded.
+            msr::LAST_BRANCH_FROM..=msr::LAST_EXCEPTION_TO => 0,
             msr::MISC_ENABLE if self.is_intel() => self.state.msr.misc_enable,
             msr::PLATFORM_ID if self.is_intel() => 0,
             msr::XSS if self.model.has(Feature::Xsaves) => self.state.msr.xss,

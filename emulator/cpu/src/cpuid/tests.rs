@@ -1,0 +1,140 @@
+//! CPUID as guests see it, and what it lets execute.
+
+use super::leaves::Dynamic;
+use super::*;
+use iced_x86::{Code, Decoder};
+
+const BOOTED: Dynamic = Dynamic { apic_enabled: true, osxsave: false };
+
+fn model(text: &str) -> CpuModel {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn runs(model: &CpuModel, bytes: &[u8]) -> bool {
+    let instruction = Decoder::new(64, bytes, model.decoder_options()).decode();
+    assert_ne!(instruction.code(), Code::INVALID, "{bytes:x?}");
+    model.implements(&instruction)
+}
+
+#[test]
+fn every_model_but_the_avx_one_can_be_had() {
+    for name in CpuModel::names() {
+        match name.parse::<CpuModel>() {
+            Ok(model) => assert_eq!(model.name(), name),
+            Err(error) => assert!(matches!(error, ModelError::Unavailable(_)) && name == "x86-64-v3"),
+        }
+    }
+}
+
+#[test]
+fn refusals_list_the_choices() {
+    let unknown = "i9".parse::<CpuModel>().unwrap_err();
+    assert_eq!(unknown, ModelError::UnknownModel("i9".into()));
+    assert!(unknown.to_string().contains("x86-64-v2"));
+    let feature = "max,+warp".parse::<CpuModel>().unwrap_err();
+    assert!(matches!(feature, ModelError::UnknownFeature(_)) && feature.to_string().contains("popcnt"));
+    assert!("max,popcnt".parse::<CpuModel>().is_err(), "a modifier needs its sign");
+    assert!("max,".parse::<CpuModel>().is_err());
+    assert_eq!("max,+avx2".parse::<CpuModel>().unwrap_err(), ModelError::Unavailable(vec!["avx2"]));
+}
+
+#[test]
+fn a_feature_that_is_taken_away_takes_its_dependants_along() {
+    let model = model("max,-sse3");
+    for gone in [Feature::Sse3, Feature::Ssse3, Feature::Sse42] {
+        assert!(!model.has(gone));
+    }
+    assert!(model.has(Feature::Sse2) && model.has(Feature::Popcnt));
+    assert_eq!(model.cpuid(1, 0, BOOTED).ecx & 1, 0);
+}
+
+#[test]
+fn the_processor_is_an_amd_one_with_our_name_as_hypervisor() {
+    let max = CpuModel::default();
+    let leaf0 = max.cpuid(0, 0, BOOTED);
+    let text = [leaf0.ebx, leaf0.edx, leaf0.ecx].map(u32::to_le_bytes).concat();
+    assert_eq!((text.as_slice(), leaf0.eax), (b"AuthenticAMD".as_slice(), 0xD));
+    let hypervisor = max.cpuid(0x4000_0000, 0, BOOTED);
+    let text = [hypervisor.ebx, hypervisor.ecx, hypervisor.edx].map(u32::to_le_bytes).concat();
+    assert_eq!(text, b"GlassboxVM  ");
+    let eax = max.signature();
+    let family = (eax >> 8 & 15) + (eax >> 20 & 255);
+    assert_eq!((family, eax >> 12 & 0xF0 | eax >> 4 & 15, eax & 15), (0x1A, 0x44, 1));
+}
+
+#[test]
+fn osxsave_and_the_apic_bit_follow_the_state() {
+    let max = CpuModel::default();
+    let off = max.cpuid(1, 0, Dynamic { apic_enabled: false, osxsave: false });
+    let on = max.cpuid(1, 0, Dynamic { apic_enabled: true, osxsave: true });
+    assert_eq!((off.edx >> 9 & 1, off.ecx >> 27 & 1), (0, 0));
+    assert_eq!((on.edx >> 9 & 1, on.ecx >> 27 & 1), (1, 1));
+    let amd = max.cpuid(0x8000_0001, 0, BOOTED);
+    assert_eq!(amd.edx & 0x3FF, on.edx & 0x3FF, "the low bits are repeated");
+}
+
+#[test]
+fn all_ways_to_ask_for_the_topology_agree() {
+    let cpu = CpuModel::default().with_topology(Topology { apic_id: 5, processors: 6 });
+    let leaf1 = cpu.cpuid(1, 0, BOOTED);
+    assert_eq!((leaf1.ebx >> 24, leaf1.ebx >> 16 & 255, leaf1.edx >> 28 & 1), (5, 6, 1));
+    let cores = cpu.cpuid(0xB, 1, BOOTED);
+    assert_eq!((cores.eax, cores.ebx, cores.ecx, cores.edx), (3, 6, 0x201, 5));
+    assert_eq!(cpu.cpuid(0xB, 2, BOOTED).ebx, 0);
+    assert_eq!(cpu.cpuid(0x8000_0008, 0, BOOTED).ecx, 3 << 12 | 5);
+    assert_eq!(cpu.cpuid(0x8000_001E, 0, BOOTED).eax, 5);
+    let l3 = cpu.cpuid(0x8000_001D, 3, BOOTED);
+    assert_eq!((l3.eax >> 5 & 7, l3.eax >> 14 & 0xFFF), (3, 5), "shared by all six");
+    assert_eq!((l3.ebx >> 22) + 1, 16);
+    assert_eq!(((l3.ebx >> 22) + 1) * 64 * (l3.ecx + 1), 16 << 20);
+}
+
+#[test]
+fn the_xsave_area_has_legacy_region_and_header() {
+    let max = CpuModel::default();
+    let size = max.cpuid(0xD, 0, BOOTED);
+    assert_eq!((size.eax, size.ebx, size.ecx, size.edx), (3, 576, 576, 0));
+    assert_eq!(max.cpuid(0xD, 1, BOOTED).eax & 0xF, 0xF);
+    assert_eq!(model("max,-xsave").cpuid(0xD, 0, BOOTED), Registers::default());
+}
+
+#[test]
+fn leaves_past_the_end_are_zero_on_amd_and_repeat_on_intel() {
+    let max = CpuModel::default();
+    assert_eq!(max.cpuid(0x20, 0, BOOTED), Registers::default());
+    assert_eq!(max.cpuid(0x9000_0000, 0, BOOTED), Registers::default());
+    let old = model("pentium3");
+    assert_eq!(old.cpuid(0x1234, 0, BOOTED), old.cpuid(2, 0, BOOTED));
+    assert_eq!(model("486").cpuid(0, 0, BOOTED).eax, 1);
+}
+
+#[test]
+fn instructions_exist_as_the_model_says() {
+    let (max, v1, old) = (CpuModel::default(), model("x86-64-v1"), model("486"));
+    let cases: [(&[u8], bool, bool, bool); 12] = [
+        (&[0x90], true, true, true),                           // nop
+        (&[0x0F, 0x44, 0xC1], true, true, false),              // cmove
+        (&[0x0F, 0x58, 0xC1], true, true, false),              // addps
+        (&[0x66, 0x0F, 0x38, 0x17, 0xC1], true, false, false), // ptest
+        (&[0xF3, 0x0F, 0xB8, 0xC1], true, false, false),       // popcnt
+        (&[0xC5, 0xF8, 0x58, 0xC1], false, false, false),      // vaddps
+        (&[0x0F, 0x31], true, true, false),                    // rdtsc
+        (&[0x0F, 0x1F, 0x00], true, true, false),              // long nop
+        (&[0xF3, 0x0F, 0x1E, 0xFA], true, true, false),        // endbr64
+        (&[0xF3, 0x48, 0x0F, 0x1E, 0xC8], true, true, true),   // rdsspq
+        (&[0x0F, 0x01, 0xD9], false, false, false),            // vmmcall
+        (&[0x0F, 0x0D, 0x08], true, true, true),               // prefetchw
+    ];
+    for (bytes, on_max, on_v1, on_486) in cases {
+        let got = (runs(&max, bytes), runs(&v1, bytes), runs(&old, bytes));
+        assert_eq!(got, (on_max, on_v1, on_486), "{bytes:x?}");
+    }
+}
+
+#[test]
+fn without_bmi1_and_lzcnt_their_encodings_are_bsf_and_bsr() {
+    let model = CpuModel::default();
+    let decode = |bytes| Decoder::new(64, bytes, model.decoder_options()).decode().code();
+    assert_eq!(decode(&[0xF3, 0x0F, 0xBC, 0xC1]), Code::Bsf_r32_rm32);
+    assert_eq!(decode(&[0xF3, 0x0F, 0xBD, 0xC1]), Code::Bsr_r32_rm32);
+}

@@ -1,0 +1,167 @@
+//! Port instructions against a bus that remembers.
+
+use crate::state::{Segment, gpr};
+use crate::testing::{CODE, DATA, cpu16, cpu32, cpu64, run};
+use crate::{Cpu, CpuBus};
+use glassbox_memory::Gpa;
+use glassbox_x86_spec::control::{Cr4, Flags, dr7};
+use glassbox_x86_spec::{segment as attr, vector};
+use std::sync::{Arc, Mutex};
+
+type Log = Arc<Mutex<Vec<(u16, u8, u32)>>>;
+
+/// Reads count up from 0x11223301; writes are logged.
+struct Ports {
+    log: Log,
+    next: u32,
+}
+
+impl CpuBus for Ports {
+    fn mmio_read(&mut self, _: Gpa, _: u8) -> u64 {
+        0
+    }
+    fn mmio_write(&mut self, _: Gpa, _: u8, _: u64) {}
+    fn port_read(&mut self, port: u16, size: u8) -> u32 {
+        self.log.lock().unwrap().push((port, size, 0));
+        self.next += 1;
+        self.next
+    }
+    fn port_write(&mut self, port: u16, size: u8, value: u32) {
+        self.log.lock().unwrap().push((port, size, value));
+    }
+    fn acknowledge_interrupt(&mut self) -> Option<u8> {
+        None
+    }
+    fn tsc(&mut self) -> u64 {
+        0
+    }
+    fn apic_msr_read(&mut self, _: u32) -> Option<u64> {
+        None
+    }
+    fn apic_msr_write(&mut self, _: u32, _: u64) -> Option<()> {
+        None
+    }
+    fn cr8_read(&mut self) -> u8 {
+        0
+    }
+    fn cr8_write(&mut self, _: u8) {}
+}
+
+fn with_ports(mut cpu: Cpu) -> (Cpu, Log) {
+    let log = Log::default();
+    cpu.bus = Box::new(Ports { log: Arc::clone(&log), next: 0x1122_3300 });
+    (cpu, log)
+}
+
+fn faults(cpu: &Cpu) -> Option<u8> {
+    cpu.fault_chain.front().map(|record| record.vector)
+}
+
+#[test]
+fn in_and_out_move_their_width() {
+    let (mut cpu, log) = with_ports(cpu32());
+    cpu.state.regs[gpr::RAX] = 0xAABB_CCDD;
+    cpu.state.regs[gpr::RDX] = 0x3F8;
+    // out 0x80, al; out dx, ax; out dx, eax; in al, dx
+    run(&mut cpu, &[0xE6, 0x80, 0x66, 0xEF, 0xEF, 0xEC], 4);
+    assert_eq!(
+        *log.lock().unwrap(),
+        [(0x80, 1, 0xDD), (0x3F8, 2, 0xCCDD), (0x3F8, 4, 0xAABB_CCDD), (0x3F8, 1, 0)]
+    );
+    assert_eq!(cpu.state.regs[gpr::RAX], 0xAABB_CC01);
+}
+
+#[test]
+fn in_eax_clears_the_upper_half() {
+    let (mut cpu, _) = with_ports(cpu64());
+    cpu.state.regs[gpr::RAX] = u64::MAX;
+    run(&mut cpu, &[0xED], 1);
+    assert_eq!(cpu.state.regs[gpr::RAX], 0x1122_3301);
+}
+
+#[test]
+fn rep_insw_fills_memory_and_counts_as_one_instruction() {
+    let (mut cpu, log) = with_ports(cpu64());
+    cpu.state.regs[gpr::RCX] = 256;
+    cpu.state.regs[gpr::RDI] = DATA;
+    cpu.state.regs[gpr::RDX] = 0x1F0;
+    run(&mut cpu, &[0xF3, 0x66, 0x6D, 0xEB, 0xFE], 2);
+    assert_eq!((cpu.memory.read::<u16>(DATA), cpu.memory.read::<u16>(DATA + 510)), (0x3301, 0x3400));
+    assert_eq!((cpu.state.regs[gpr::RCX], cpu.state.regs[gpr::RDI]), (0, DATA + 512));
+    assert_eq!((log.lock().unwrap().len(), cpu.state.retired), (256, 2));
+}
+
+#[test]
+fn outs_goes_down_with_df_and_wraps_in_its_address_size() {
+    let (mut cpu, log) = with_ports(cpu16());
+    cpu.memory.write_bytes(Gpa(0), &[7]).unwrap();
+    cpu.memory.write_bytes(Gpa(0xFFFF), &[8]).unwrap();
+    cpu.state.system_flags |= Flags::DF;
+    cpu.state.regs[gpr::RSI] = 0x5_0000;
+    cpu.state.regs[gpr::RCX] = 2;
+    cpu.state.regs[gpr::RDX] = 0x42;
+    run(&mut cpu, &[0xF3, 0x6E], 1);
+    assert_eq!(*log.lock().unwrap(), [(0x42, 1, 7), (0x42, 1, 8)]);
+    assert_eq!(cpu.state.regs[gpr::RSI], 0x5_FFFE, "only SI moves");
+}
+
+#[test]
+fn a_fault_in_ins_reads_no_port_and_keeps_what_was_done() {
+    let (mut cpu, log) = with_ports(cpu32());
+    // ES ends 4 bytes behind DATA.
+    cpu.state.segs[0].limit = DATA as u32 + 3;
+    cpu.sync();
+    cpu.state.regs[gpr::RCX] = 5;
+    cpu.state.regs[gpr::RDI] = DATA;
+    run(&mut cpu, &[0xF3, 0x6D], 1);
+    assert_eq!(faults(&cpu), Some(vector::GP));
+    assert_eq!((cpu.state.regs[gpr::RCX], cpu.state.regs[gpr::RDI]), (4, DATA + 4));
+    assert_eq!(log.lock().unwrap().len(), 1);
+}
+
+/// User mode with a TSS at DATA whose map allows port 3F8h only.
+fn user_with_map(cpu: &mut Cpu) {
+    const MAP: u64 = 0x68;
+    cpu.state.cpl = 3;
+    cpu.state.tr = Segment { base: DATA, limit: 0x68 + 0x80, attr: attr::P | 11, selector: 0x28 };
+    cpu.memory.write_bytes(Gpa(DATA + 0x66), &(MAP as u16).to_le_bytes()).unwrap();
+    cpu.memory.write_bytes(Gpa(DATA + MAP), &[0xFF; 0x80]).unwrap();
+    cpu.memory.write_bytes(Gpa(DATA + MAP + 0x7F), &[0xFE]).unwrap();
+    cpu.sync();
+}
+
+#[test]
+fn the_permission_map_decides_above_iopl() {
+    for (port, size, allowed) in [(0x3F8, 1, true), (0x3F9, 1, false), (0x3F8, 2, false), (0x8000, 1, false)]
+    {
+        let (mut cpu, log) = with_ports(cpu64());
+        user_with_map(&mut cpu);
+        cpu.state.regs[gpr::RDX] = port;
+        let code: &[u8] = if size == 1 { &[0xEE] } else { &[0x66, 0xEF] };
+        run(&mut cpu, code, 1);
+        assert_eq!(faults(&cpu).is_none(), allowed, "port {port:#x} size {size}");
+        assert_eq!(log.lock().unwrap().len(), usize::from(allowed));
+    }
+}
+
+#[test]
+fn iopl_3_allows_every_port() {
+    let (mut cpu, log) = with_ports(cpu64());
+    cpu.state.cpl = 3;
+    cpu.state.system_flags |= Flags::IOPL;
+    cpu.sync();
+    run(&mut cpu, &[0xE6, 0x80], 1);
+    assert_eq!((faults(&cpu), log.lock().unwrap().len()), (None, 1));
+}
+
+#[test]
+fn an_io_breakpoint_traps_behind_the_access() {
+    let (mut cpu, log) = with_ports(cpu64());
+    cpu.state.cr4 |= Cr4::DE;
+    cpu.state.dr[0] = 0x80;
+    cpu.state.dr[7] = dr7::FIXED_ONE | 1 | 2 << 16;
+    cpu.sync();
+    run(&mut cpu, &[0xE6, 0x80], 1);
+    assert_eq!(log.lock().unwrap().len(), 1);
+    assert_eq!((cpu.state.dr[6] & 0xF, cpu.state.rip), (1, CODE + 2));
+}
