@@ -1,1 +1,42 @@
 //! The PC: board, bus, virtual time and run loop.
+//!
+//! Start at [`Machine`] (builds everything, boots a kernel) and [`Machine::run`]
+//! (the loop). A processor reaches the board through `bus::processor`; the
+//! board is what a PC's mainboard is: devices, wires between them, and the maps
+//! that say which port or address belongs to whom.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `config` | what to build |
+//! | `board` | devices and wires |
+//! | `bus` | port and memory maps, the processor's access to them |
+//! | `interrupts` | controllers, delivery of lines and messages |
+//! | `boot` | state that firmware and a boot loader leave behind |
+//! | `clock` | guest time from the host's clock or from retired instructions |
+//! | `run` | the run loop |
+//! | `control` | how other threads stop, wake and feed the machine |
+//! | `report`, `stats`, `trace` | looking at it |
+
+mod board;
+mod boot;
+mod bus;
+mod clock;
+mod config;
+mod control;
+mod error;
+mod interrupts;
+mod machine;
+mod report;
+mod run;
+mod stats;
+mod trace;
+
+pub use clock::{DEFAULT_MIPS, TSC_HZ};
+pub use config::{ClockMode, DEFAULT_MEMORY, Kernel, MachineConfig};
+pub use control::{Control, Stop};
+pub use error::MachineError;
+pub use machine::Machine;
+pub use report::CrashReport;
+pub use run::{Limits, Outcome};
+pub use stats::{DeviceStats, EngineStats, ExitStats, Stats};
+pub use trace::TraceWriter;

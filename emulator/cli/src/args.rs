@@ -1,0 +1,166 @@
+//! The command line's grammar.
+
+use crate::serial::SerialTarget;
+use crate::units::{parse_clock, parse_count, parse_duration, parse_port, parse_size};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use glassbox_machine::ClockMode;
+use regex::bytes::Regex;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An x86-64 PC in one program.
+#[derive(Debug, Parser)]
+#[command(name = "glassbox", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Boot a machine (what happens without a command, too)
+    Run(Box<RunArgs>),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What executes guest instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// The fastest one there is
+    Auto,
+    /// The interpreter
+    Interp,
+}
+
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// What to boot, recognised by content: bzImage, or an ELF or flat kernel with PVH note or
+    /// multiboot header. Without it the built-in guest boots
+    #[arg(value_name = "IMAGE", conflicts_with = "kernel")]
+    pub image: Option<PathBuf>,
+
+    /// Guest RAM, such as 512M or 2G; a bare number is in MiB
+    #[arg(short, long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
+    pub memory: u64,
+
+    /// Kernel to boot directly
+    #[arg(long, value_name = "F")]
+    pub kernel: Option<PathBuf>,
+
+    /// Initial RAM disk (Linux) or boot module (PVH, multiboot)
+    #[arg(long, value_name = "F")]
+    pub initrd: Option<PathBuf>,
+
+    /// Kernel command line
+    #[arg(long, value_name = "STR", allow_hyphen_values = true)]
+    pub append: Option<String>,
+
+    /// COM1: stdio, none, file=F, tcp=HOST:PORT or unix=PATH (give it twice for COM2) [default: stdio]
+    #[arg(long, value_name = "WHERE", value_parser = SerialTarget::parse)]
+    pub serial: Vec<SerialTarget>,
+
+    /// What executes guest instructions
+    #[arg(long, value_enum, default_value = "auto")]
+    pub engine: Engine,
+
+    /// Guest time: host, or instructions[=MIPS], which makes runs repeatable
+    #[arg(long, value_name = "CLOCK", default_value = "host", value_parser = parse_clock)]
+    pub clock: ClockMode,
+
+    /// Stop after so much time, such as 500ms, 120s or 2m (exit code 124)
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+
+    /// Stop after exactly so many instructions (exit code 124)
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub max_instructions: Option<u64>,
+
+    /// Stop with exit code 0 when a line of serial output, complete or not, matches
+    #[arg(long, value_name = "REGEX")]
+    pub expect: Option<Regex>,
+
+    /// Stop with exit code 3 when a line of serial output, complete or not, matches
+    #[arg(long, value_name = "REGEX")]
+    pub fail_on: Option<Regex>,
+
+    /// Add an exit device as QEMU's isa-debug-exit: writing v ends with exit code (v << 1) | 1
+    /// [default port: 0xf4]
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true,
+          default_missing_value = "0xf4", value_parser = parse_port)]
+    pub debug_exit: Option<u16>,
+
+    /// Print counters to standard error at the end
+    #[arg(long)]
+    pub stats: bool,
+
+    /// Write counters to a file as JSON
+    #[arg(long, value_name = "F")]
+    pub stats_json: Option<PathBuf>,
+
+    /// Write one line for each executed instruction to a file (slow, large)
+    #[arg(long, value_name = "F")]
+    pub trace: Option<PathBuf>,
+}
+
+/// `--debug-exit 0x501` becomes `--debug-exit=0x501`: the port may be left out,
+/// and what follows may be an image.
+pub fn join_optional_values(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for arg in args {
+        match joined.last_mut() {
+            Some(last) if last == "--debug-exit" && arg.to_str().is_some_and(|a| parse_port(a).is_ok()) => {
+                last.push("=");
+                last.push(arg);
+            }
+            _ => joined.push(arg),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(args: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(join_optional_values(args.split(' ').map(OsString::from)))
+    }
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_may_be_left_out() {
+        let short = parse("glassbox vmlinuz -m 512M").unwrap();
+        assert_eq!(short.run.image, Some("vmlinuz".into()));
+        assert_eq!(short.run.memory, 512 << 20);
+        let Some(Command::Run(long)) = parse("glassbox run vmlinuz -m 2G").unwrap().command else { panic!() };
+        assert_eq!((long.image, long.memory), (Some("vmlinuz".into()), 2 << 30));
+    }
+
+    #[test]
+    fn the_port_of_debug_exit_may_be_left_out_before_an_image() {
+        let bare = parse("glassbox --debug-exit kernel").unwrap().run;
+        assert_eq!((bare.debug_exit, bare.image), (Some(0xF4), Some("kernel".into())));
+        assert_eq!(parse("glassbox --debug-exit 0x501 kernel").unwrap().run.debug_exit, Some(0x501));
+        assert_eq!(parse("glassbox --debug-exit=1281").unwrap().run.debug_exit, Some(0x501));
+        assert_eq!(parse("glassbox kernel").unwrap().run.debug_exit, None);
+    }
+
+    #[test]
+    fn two_kernels_and_flags_that_are_not_there_yet_are_refused() {
+        assert!(parse("glassbox a --kernel b").is_err());
+        assert!(parse("glassbox --smp 2 a").is_err());
+        assert!(parse("glassbox --expect ( a").is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! `glassbox run`.
+
+use crate::args::{Engine, RunArgs};
+use crate::serial::{self, Flush};
+use crate::stats::RunStats;
+use crate::terminal::RawMode;
+use crate::watch::{Patterns, Watched};
+use crate::{builtin, outcome};
+use anyhow::{Context, bail};
+use glassbox_device_api::CharBackend;
+use glassbox_machine::{Control, Kernel, Limits, Machine, MachineConfig, Outcome, Stop, TraceWriter};
+use std::fs::File;
+use std::path::Path;
+
+/// Larger files are no kernels, and would be read whole.
+const LARGEST_FILE: u64 = 2 << 30;
+
+/// Boots a machine and runs it to its end; returns the exit code.
+pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
+    match args.engine {
+        Engine::Auto | Engine::Interp => {}
+    }
+    let kernel = kernel(args)?;
+    let control = Control::new();
+    let mut flush = Flush::default();
+    let result = run_guest(args, kernel, &control, &mut flush);
+    // Whatever happened, what the guest wrote is shown first.
+    flush.finish();
+    let (mut machine, outcome) = result?;
+    let (code, message) = outcome::explain(&outcome);
+    if let Some(message) = message {
+        eprintln!("glassbox: {}", message.trim_end());
+    }
+    if args.expect.is_some() && matches!(outcome, Outcome::PoweredOff) {
+        eprintln!("glassbox: the guest powered off before --expect was seen");
+    }
+    // Ends the trace, whose last lines are written then.
+    machine.set_observer(None);
+    let stats = RunStats::new(&machine.stats(), outcome::name(&outcome));
+    if args.stats {
+        eprintln!("{}", stats.to_text());
+    }
+    if let Some(path) = &args.stats_json {
+        stats.write_json(path)?;
+    }
+    Ok(code)
+}
+
+/// Builds the machine and runs it, with the terminal raw meanwhile.
+fn run_guest(
+    args: &RunArgs,
+    kernel: Kernel,
+    control: &Control,
+    flush: &mut Flush,
+) -> anyhow::Result<(Machine, Outcome)> {
+    let uses_stdio = args.serial.is_empty() || args.serial.contains(&serial::SerialTarget::Stdio);
+    let mut config = MachineConfig::new(kernel);
+    config.memory = args.memory;
+    config.clock = args.clock;
+    config.debug_exit = args.debug_exit;
+    config.control = control.clone();
+    let trace = args.trace.as_deref().map(create_trace).transpose()?;
+
+    stop_on_signals(control.clone())?;
+    let _raw = if uses_stdio { RawMode::enter() } else { None };
+    config.serial = watched(serial::open_all(&args.serial, control, flush)?, args, control);
+    let mut machine = Machine::new(config)?;
+    if let Some(trace) = trace {
+        machine.set_observer(Some(Box::new(TraceWriter::new(trace))));
+    }
+    let limits = Limits { time: args.timeout, instructions: args.max_instructions };
+    let outcome = machine.run(limits)?;
+    Ok((machine, outcome))
+}
+
+fn watched(
+    ports: [Option<Box<dyn CharBackend>>; 2],
+    args: &RunArgs,
+    control: &Control,
+) -> [Option<Box<dyn CharBackend>>; 2] {
+    let patterns = Patterns { expect: args.expect.clone(), fail_on: args.fail_on.clone() };
+    if patterns.expect.is_none() && patterns.fail_on.is_none() {
+        return ports;
+    }
+    ports.map(|port| {
+        port.map(|port| -> Box<dyn CharBackend> {
+            Box::new(Watched::new(port, patterns.clone(), control.clone()))
+        })
+    })
+}
+
+/// Ctrl-C (where the terminal is not the guest's), SIGTERM and SIGHUP end the
+/// machine in order.
+fn stop_on_signals(control: Control) -> anyhow::Result<()> {
+    ctrlc::set_handler(move || control.stop(Stop::Quit)).context("cannot watch for signals")
+}
+
+fn create_trace(path: &Path) -> anyhow::Result<File> {
+    File::create(path)
+        .with_context(|| format!("cannot write {}: give --trace a path that can be written", path.display()))
+}
+
+/// The kernel that the command line names.
+fn kernel(args: &RunArgs) -> anyhow::Result<Kernel> {
+    let image = match args.kernel.as_deref().or(args.image.as_deref()) {
+        Some(path) => read_file(path)?,
+        None => match builtin::IMAGE {
+            Some(image) => image.to_vec(),
+            None => bail!("this build has no built-in guest: name a kernel, as in `glassbox vmlinuz`"),
+        },
+    };
+    let initrd = args.initrd.as_deref().map(read_file).transpose()?;
+    Ok(Kernel { image, initrd, cmdline: args.append.clone().unwrap_or_default() })
+}
+
+fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let about = || format!("cannot read {shown}: check the path and its permissions");
+    let meta = std::fs::metadata(path).with_context(about)?;
+    if meta.is_dir() {
+        bail!("{shown} is a folder: give a kernel image");
+    }
+    if meta.len() > LARGEST_FILE {
+        bail!("{shown} is too large to be a kernel or initrd: give one of at most 2 GiB");
+    }
+    std::fs::read(path).with_context(about)
+}

@@ -1,0 +1,82 @@
+//! `--stats` and `--stats-json`.
+
+use anyhow::Context;
+use glassbox_machine::{DeviceStats, EngineStats, ExitStats, Stats};
+use serde::Serialize;
+use std::path::Path;
+
+/// The whole of what is known about a run. The keys are a contract.
+#[derive(Debug, Serialize)]
+pub struct RunStats {
+    instructions: u64,
+    wall_s: f64,
+    /// Processor time of this process; null where the host does not tell.
+    cpu_s: Option<f64>,
+    mips: f64,
+    peak_rss_bytes: Option<u64>,
+    exit: &'static str,
+    exits: ExitStats,
+    engine: EngineStats,
+    devices: DeviceStats,
+}
+
+impl RunStats {
+    /// The counters of a machine whose run ended as `exit` says.
+    pub fn new(stats: &Stats, exit: &'static str) -> Self {
+        let (cpu_s, peak_rss_bytes) = host_usage();
+        let wall_s = stats.wall.as_secs_f64();
+        let mips = if wall_s > 0.0 { stats.instructions as f64 / wall_s / 1e6 } else { 0.0 };
+        let Stats { instructions, wall: _, engine, exits, devices } = *stats;
+        Self { instructions, wall_s, cpu_s, mips, peak_rss_bytes, exit, exits, engine, devices }
+    }
+
+    /// Writes the counters as JSON.
+    pub fn write_json(&self, path: &Path) -> anyhow::Result<()> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        std::fs::write(path, text).with_context(|| {
+            format!("--stats-json cannot write {}: give a path that can be written", path.display())
+        })
+    }
+
+    /// The counters for people.
+    pub fn to_text(&self) -> String {
+        let mut text = format!(
+            "{} instructions in {:.3} s: {:.1} MIPS; exit: {}",
+            self.instructions, self.wall_s, self.mips, self.exit
+        );
+        if let Some(cpu) = self.cpu_s {
+            text += &format!("\ncpu time {cpu:.3} s");
+        }
+        if let Some(rss) = self.peak_rss_bytes {
+            text += &format!("\npeak memory {:.1} MiB", rss as f64 / f64::from(1 << 20));
+        }
+        for (name, value) in [
+            ("engine", serde_json::to_value(self.engine)),
+            ("exits", serde_json::to_value(self.exits)),
+            ("devices", serde_json::to_value(self.devices)),
+        ] {
+            let Ok(serde_json::Value::Object(counters)) = value else { continue };
+            let counters: Vec<String> = counters.iter().map(|(key, n)| format!("{key} {n}")).collect();
+            text += &format!("\n{name}: {}", counters.join(", "));
+        }
+        text
+    }
+}
+
+/// Processor seconds and peak resident bytes of this process.
+#[cfg(unix)]
+fn host_usage() -> (Option<f64>, Option<u64>) {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike;
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return (None, None) };
+    let micros = (usage.user_time() + usage.system_time()).num_microseconds();
+    // macOS counts bytes, everyone else KiB.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    (Some(micros as f64 / 1e6), u64::try_from(usage.max_rss()).ok().map(|n| n * unit))
+}
+
+#[cfg(not(unix))]
+fn host_usage() -> (Option<f64>, Option<u64>) {
+    (None, None)
+}

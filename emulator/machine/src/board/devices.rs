@@ -1,0 +1,131 @@
+//! The devices on the board, interrupt controllers aside.
+
+use glassbox_chipset::{AcpiPm, DebugExit, ExitRequest, Pit, PostCode, ResetControl, SystemControlA};
+use glassbox_device_api::{AccessSize, CharBackend, Device, PortIo, ResetKind};
+use glassbox_serial::Uart16550;
+
+/// Who can be behind an I/O port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PortDevice {
+    Pic,
+    Pit,
+    AcpiPm,
+    SystemControlA,
+    ResetControl,
+    PostCode,
+    /// COM1 is 0.
+    Uart(u8),
+    DebugExit,
+    DebugConsole,
+}
+
+/// Who can be behind a physical address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MmioDevice {
+    IoApic,
+}
+
+/// The devices.
+pub(crate) struct Devices {
+    pub pit: Pit,
+    pub acpi_pm: AcpiPm,
+    pub system_control: SystemControlA,
+    pub reset_control: ResetControl,
+    pub post_code: PostCode,
+    /// COM1 and COM2.
+    pub uarts: [Option<Uart16550>; 2],
+    pub debug_exit: Option<DebugExit>,
+    /// Where the exit device leaves its request.
+    pub exit_request: ExitRequest,
+    pub debug_console: Option<DebugConsole>,
+}
+
+impl Devices {
+    /// The ports of a device.
+    pub fn port_io(&mut self, device: PortDevice) -> Option<&mut dyn PortIo> {
+        Some(match device {
+            PortDevice::Pit => &mut self.pit,
+            PortDevice::AcpiPm => &mut self.acpi_pm,
+            PortDevice::SystemControlA => &mut self.system_control,
+            PortDevice::ResetControl => &mut self.reset_control,
+            PortDevice::PostCode => &mut self.post_code,
+            PortDevice::Uart(n) => self.uarts.get_mut(usize::from(n))?.as_mut()?,
+            PortDevice::DebugExit => self.debug_exit.as_mut()?,
+            PortDevice::DebugConsole => self.debug_console.as_mut()?,
+            // The interrupt controllers are not among these devices.
+            PortDevice::Pic => return None,
+        })
+    }
+
+    /// Calls `each` with every device.
+    pub fn each(&mut self, each: &mut dyn FnMut(&mut dyn Device)) {
+        let Self {
+            pit,
+            acpi_pm,
+            system_control,
+            reset_control,
+            post_code,
+            uarts,
+            debug_exit,
+            exit_request: _,
+            debug_console,
+        } = self;
+        each(pit);
+        each(acpi_pm);
+        each(system_control);
+        each(reset_control);
+        each(post_code);
+        for uart in uarts.iter_mut().flatten() {
+            each(uart);
+        }
+        if let Some(device) = debug_exit {
+            each(device);
+        }
+        if let Some(device) = debug_console {
+            each(device);
+        }
+    }
+
+    /// Whether the guest switched itself off or wrote to the exit device.
+    pub fn wants_to_end(&self) -> bool {
+        self.acpi_pm.power_off_requested() || self.exit_request.status().is_some()
+    }
+
+    /// Lets the serial ports fetch what the host has for them.
+    pub fn poll_host(&mut self) {
+        for uart in self.uarts.iter_mut().flatten() {
+            uart.poll_host();
+        }
+    }
+}
+
+/// Bochs' debug console: bytes written to port E9h go out, and reading gives
+/// E9h, by which software finds that it is there.
+pub(crate) struct DebugConsole(Box<dyn CharBackend>);
+
+impl DebugConsole {
+    /// The port.
+    pub const PORT: u16 = 0xE9;
+
+    pub fn new(backend: Box<dyn CharBackend>) -> Self {
+        Self(backend)
+    }
+}
+
+impl Device for DebugConsole {
+    fn name(&self) -> &'static str {
+        "debug-console"
+    }
+
+    fn reset(&mut self, _kind: ResetKind) {}
+}
+
+impl PortIo for DebugConsole {
+    fn port_read(&mut self, _offset: u16, _size: AccessSize) -> u32 {
+        Self::PORT.into()
+    }
+
+    fn port_write(&mut self, _offset: u16, _size: AccessSize, value: u32) {
+        self.0.write(&[value as u8]);
+    }
+}

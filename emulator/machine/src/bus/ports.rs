@@ -1,0 +1,125 @@
+//! The map of I/O ports.
+
+use crate::MachineError;
+use crate::board::PortDevice;
+use glassbox_device_api::PortWindow;
+
+const PORTS: usize = 1 << 16;
+const NOBODY: u8 = 0;
+
+/// Where a run of ports leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PortRoute {
+    pub device: PortDevice,
+    /// The device's offset for the port asked for.
+    pub offset: u16,
+    /// Ports from the one asked for to the end of the run.
+    pub left: u16,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    device: PortDevice,
+    window: PortWindow,
+}
+
+/// All 65,536 ports: one byte each that names a window.
+#[derive(Debug)]
+pub(crate) struct PortMap {
+    slots: Box<[u8]>,
+    windows: Vec<Window>,
+    /// Ports that nobody answered at and that were logged already.
+    reported: Vec<u16>,
+}
+
+/// Unclaimed ports are logged one by one up to this many.
+const MAX_REPORTED: usize = 1024;
+
+impl PortMap {
+    /// A bus with nothing on it.
+    pub fn new() -> Self {
+        Self { slots: vec![NOBODY; PORTS].into(), windows: Vec::new(), reported: Vec::new() }
+    }
+
+    /// Gives ports to a device. One port inside another device's window is
+    /// allowed and wins there, as CF9h does inside of CF8h to CFFh.
+    ///
+    /// # Errors
+    /// [`MachineError::PortTaken`] where a window would cover ports of another
+    /// device, wholly or beyond its end.
+    pub fn claim(
+        &mut self,
+        device: PortDevice,
+        name: &'static str,
+        windows: &[PortWindow],
+    ) -> Result<(), MachineError> {
+        for &window in windows {
+            let first = usize::from(window.port);
+            let range = first..(first + usize::from(window.len)).min(PORTS);
+            let inside = |slot: u8| {
+                let outer = &self.windows[usize::from(slot) - 1].window;
+                let outer = usize::from(outer.port)..usize::from(outer.port) + usize::from(outer.len);
+                outer.len() > range.len() && outer.contains(&range.start) && range.end <= outer.end
+            };
+            let taken = range.clone().find(|&port| {
+                let slot = self.slots[port];
+                slot != NOBODY && !inside(slot)
+            });
+            if let Some(port) = taken {
+                return Err(MachineError::PortTaken { port: port as u16, device: name });
+            }
+            self.windows.push(Window { device, window });
+            self.slots[range].fill(self.windows.len() as u8);
+        }
+        Ok(())
+    }
+
+    /// Who answers at `port`.
+    #[inline]
+    pub fn find(&self, port: u16) -> Option<PortRoute> {
+        let slot = self.slots[usize::from(port)];
+        let Window { device, window } = *self.windows.get(usize::from(slot).checked_sub(1)?)?;
+        let at = port - window.port;
+        Some(PortRoute { device, offset: window.offset + at, left: window.len - at })
+    }
+
+    /// Logs, once a port, that nobody answers there.
+    pub fn report_unclaimed(&mut self, port: u16, what: &str) {
+        if self.reported.len() < MAX_REPORTED && !self.reported.contains(&port) {
+            self.reported.push(port);
+            log::debug!("{what} I/O port {port:#x}: nobody answers");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn window(port: u16, len: u16, offset: u16) -> PortWindow {
+        PortWindow { port, len, offset }
+    }
+
+    #[test]
+    fn a_port_leads_to_its_device_with_the_devices_own_offset() {
+        let mut map = PortMap::new();
+        map.claim(PortDevice::Pic, "pic", &[window(0x20, 2, 0), window(0xA0, 2, 2)]).unwrap();
+        let route = map.find(0xA1).unwrap();
+        assert_eq!((route.device, route.offset, route.left), (PortDevice::Pic, 3, 1));
+        assert_eq!(map.find(0x22), None);
+        map.claim(PortDevice::Pit, "pit", &[window(0xFFFF, 1, 7)]).unwrap();
+        assert_eq!(map.find(0xFFFF).unwrap().offset, 7);
+    }
+
+    #[test]
+    fn a_small_window_inside_a_large_one_wins_and_an_overlap_is_refused() {
+        let mut map = PortMap::new();
+        map.claim(PortDevice::Pic, "outer", &[window(0xCF8, 8, 0)]).unwrap();
+        map.claim(PortDevice::ResetControl, "inner", &[window(0xCF9, 1, 0)]).unwrap();
+        assert_eq!(map.find(0xCF8).unwrap().device, PortDevice::Pic);
+        assert_eq!(map.find(0xCF8).unwrap().left, 8, "a dword at CF8h is the outer device's");
+        assert_eq!(map.find(0xCF9).unwrap().device, PortDevice::ResetControl);
+        let error = map.claim(PortDevice::Pit, "late", &[window(0xCF0, 16, 0)]).unwrap_err();
+        assert!(matches!(error, MachineError::PortTaken { port: 0xCF8, device: "late" }), "{error}");
+    }
+}

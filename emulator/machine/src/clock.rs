@@ -1,0 +1,127 @@
+//! Guest time.
+
+use crate::ClockMode;
+use glassbox_cpu::CpuSignals;
+use glassbox_device_api::{TimeSource, VmTime};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Frequency of the time stamp counter in Hz: constant, whatever guest time is made of.
+pub const TSC_HZ: u64 = 2_500_000_000;
+/// The rate of the instruction clock where none is given: about what the
+/// interpreter does, so that guest and host time pass alike.
+pub const DEFAULT_MIPS: u32 = 100;
+
+/// The host's monotonic clock, from the moment the machine was built.
+#[derive(Debug)]
+pub(crate) struct HostClock(Instant);
+
+impl TimeSource for HostClock {
+    fn now(&self) -> VmTime {
+        VmTime(u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Retired instructions, and the time that was skipped while the processor
+/// waited: what makes a run repeatable.
+#[derive(Debug)]
+pub(crate) struct InstructionClock {
+    processor: Arc<CpuSignals>,
+    mips: u64,
+    /// Nanoseconds that passed without an instruction.
+    skipped: AtomicU64,
+}
+
+impl InstructionClock {
+    fn at(&self, retired: u64) -> VmTime {
+        let ns = u128::from(retired) * 1000 / u128::from(self.mips);
+        VmTime(self.skipped.load(Ordering::Relaxed).saturating_add(u64::try_from(ns).unwrap_or(u64::MAX)))
+    }
+}
+
+impl TimeSource for InstructionClock {
+    fn now(&self) -> VmTime {
+        self.at(self.processor.retired())
+    }
+}
+
+/// The machine's time source, with what only the run loop may do to it.
+#[derive(Clone, Debug)]
+pub(crate) enum MachineClock {
+    Host(Arc<HostClock>),
+    Instructions(Arc<InstructionClock>),
+}
+
+impl MachineClock {
+    /// A clock at zero; one of instructions counts those of `processor`.
+    pub fn new(mode: ClockMode, processor: &Arc<CpuSignals>) -> Self {
+        match mode {
+            ClockMode::Host => Self::Host(Arc::new(HostClock(Instant::now()))),
+            ClockMode::Instructions { mips } => Self::Instructions(Arc::new(InstructionClock {
+                processor: Arc::clone(processor),
+                mips: u64::from(mips.max(1)),
+                skipped: AtomicU64::new(0),
+            })),
+        }
+    }
+
+    pub fn source(&self) -> Arc<dyn TimeSource> {
+        match self {
+            Self::Host(clock) => Arc::clone(clock) as _,
+            Self::Instructions(clock) => Arc::clone(clock) as _,
+        }
+    }
+
+    pub fn now(&self) -> VmTime {
+        match self {
+            Self::Host(clock) => clock.now(),
+            Self::Instructions(clock) => clock.now(),
+        }
+    }
+
+    /// Instructions until guest time is `deadline`, at least 1; `None` where
+    /// instructions do not make the time.
+    pub fn instructions_until(&self, deadline: VmTime) -> Option<u64> {
+        let Self::Instructions(clock) = self else { return None };
+        let wait = (deadline - clock.now()).0;
+        let count = (u128::from(wait) * u128::from(clock.mips)).div_ceil(1000);
+        Some(u64::try_from(count).unwrap_or(u64::MAX).max(1))
+    }
+
+    /// The processor waits: an instruction clock goes to `deadline` at once.
+    /// False where time passes by itself.
+    pub fn skip_to(&self, deadline: VmTime) -> bool {
+        let Self::Instructions(clock) = self else { return false };
+        clock.skipped.fetch_add((deadline - clock.now()).0, Ordering::Relaxed);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_takes_an_instruction_clock_to_the_deadline_exactly() {
+        let clock = MachineClock::new(ClockMode::Instructions { mips: 3 }, &Arc::default());
+        assert_eq!(clock.now(), VmTime(0));
+        assert_eq!(clock.instructions_until(VmTime(1000)), Some(3));
+        assert_eq!(clock.instructions_until(VmTime(1001)), Some(4), "never early");
+        assert!(clock.skip_to(VmTime(777)));
+        assert_eq!(clock.now(), VmTime(777));
+        assert_eq!(
+            clock.instructions_until(VmTime(5)),
+            Some(1),
+            "a past deadline is due after one instruction"
+        );
+    }
+
+    #[test]
+    fn the_host_clock_cannot_be_moved() {
+        let clock = MachineClock::new(ClockMode::Host, &Arc::default());
+        assert!(!clock.skip_to(VmTime(u64::MAX)));
+        assert!(clock.now() < VmTime::SECOND);
+        assert_eq!(clock.instructions_until(VmTime::SECOND), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! What machine to build.
+
+use crate::Control;
+use glassbox_cpu::CpuModel;
+use glassbox_device_api::CharBackend;
+
+/// Guest RAM where nothing else is asked for, in bytes.
+pub const DEFAULT_MEMORY: u64 = 1 << 30;
+
+/// Where guest time comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClockMode {
+    /// The host's monotonic clock.
+    #[default]
+    Host,
+    /// Retired instructions at this many millions a second: two runs with the
+    /// same input are the same to the last instruction.
+    Instructions {
+        /// Millions of instructions in a second of guest time, at least 1.
+        mips: u32,
+    },
+}
+
+/// A kernel that is started directly, without firmware.
+#[derive(Clone, Debug, Default)]
+pub struct Kernel {
+    /// The kernel file: bzImage, ELF with PVH note, or multiboot.
+    pub image: Vec<u8>,
+    /// Initial RAM disk, or the boot module of a multiboot kernel.
+    pub initrd: Option<Vec<u8>>,
+    /// Command line.
+    pub cmdline: String,
+}
+
+/// What machine to build.
+pub struct MachineConfig {
+    /// Bytes of guest RAM.
+    pub memory: u64,
+    /// What CPUID reports.
+    pub model: CpuModel,
+    /// What to start.
+    pub kernel: Kernel,
+    /// What COM1 and COM2 are connected to; `None` leaves the port off the board.
+    pub serial: [Option<Box<dyn CharBackend>>; 2],
+    /// What port E9h (Bochs' debug console) is connected to.
+    pub debug_console: Option<Box<dyn CharBackend>>,
+    /// Guest time.
+    pub clock: ClockMode,
+    /// The I/O port of the exit device, if there is to be one.
+    pub debug_exit: Option<u16>,
+    /// How other threads reach the machine.
+    pub control: Control,
+}
+
+impl MachineConfig {
+    /// A PC with the default memory, no serial ports, on the host's clock.
+    pub fn new(kernel: Kernel) -> Self {
+        Self {
+            memory: DEFAULT_MEMORY,
+            model: CpuModel::default(),
+            kernel,
+            serial: [None, None],
+            debug_console: None,
+            clock: ClockMode::Host,
+            debug_exit: None,
+            control: Control::new(),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! How other threads stop, wake and feed a running machine.
+
+use glassbox_cpu::CpuSignals;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Why somebody outside of the guest ended the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The user asked to quit, or the host to terminate.
+    Quit,
+    /// Output that was waited for has come: this text.
+    Expected(String),
+    /// Output that means failure has come: this text.
+    Failed(String),
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    processors: Mutex<Vec<Arc<CpuSignals>>>,
+    stop: Mutex<Option<Stop>>,
+    stop_requested: AtomicBool,
+    input: AtomicBool,
+    woken: Mutex<bool>,
+    wake: Condvar,
+}
+
+/// A handle on a machine for other threads and for host back ends. Made before
+/// the machine, given to it in its configuration; clones are the same handle.
+#[derive(Clone, Debug, Default)]
+pub struct Control(Arc<Inner>);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Control {
+    /// A handle that no machine listens to yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends the run. The first reason counts.
+    pub fn stop(&self, reason: Stop) {
+        lock(&self.0.stop).get_or_insert(reason);
+        self.0.stop_requested.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// A character back end has something to read.
+    pub fn input_ready(&self) {
+        self.0.input.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Makes the run loop look at the world again, asleep or not.
+    pub fn wake(&self) {
+        for processor in lock(&self.0.processors).iter() {
+            processor.request_exit();
+        }
+        *lock(&self.0.woken) = true;
+        self.0.wake.notify_all();
+    }
+
+    pub(crate) fn attach(&self, processor: Arc<CpuSignals>) {
+        lock(&self.0.processors).push(processor);
+    }
+
+    pub(crate) fn stop_reason(&self) -> Option<Stop> {
+        if self.0.stop_requested.load(Ordering::Acquire) { lock(&self.0.stop).clone() } else { None }
+    }
+
+    pub(crate) fn take_input(&self) -> bool {
+        self.0.input.load(Ordering::Relaxed) && self.0.input.swap(false, Ordering::AcqRel)
+    }
+
+    /// Waits until somebody calls [`wake`](Self::wake), at most for `limit`. A
+    /// wake that came since the last sleep counts.
+    pub(crate) fn sleep(&self, limit: Option<Duration>) {
+        let mut woken = lock(&self.0.woken);
+        while !*woken {
+            match limit {
+                Some(limit) => {
+                    woken = self.0.wake.wait_timeout(woken, limit).unwrap_or_else(PoisonError::into_inner).0;
+                    break;
+                }
+                None => woken = self.0.wake.wait(woken).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+        *woken = false;
+    }
+}

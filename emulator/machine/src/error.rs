@@ -1,0 +1,31 @@
+//! Why a machine could not be built.
+
+use glassbox_boot::BootError;
+use glassbox_memory::MemoryError;
+use glassbox_tables::TablesError;
+use thiserror::Error;
+
+/// Why a machine could not be built or started.
+#[derive(Debug, Error)]
+pub enum MachineError {
+    /// Guest RAM.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The kernel.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// ACPI tables.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
+    /// Two devices want the same port.
+    #[error("I/O port {port:#x} of {device} belongs to another device: choose another port")]
+    PortTaken {
+        /// The first port that is taken.
+        port: u16,
+        /// Who asked for it.
+        device: &'static str,
+    },
+    /// An instruction clock that stands still.
+    #[error("an instruction clock of 0 MIPS never moves: give at least 1")]
+    ClockStandsStill,
+}

@@ -1,0 +1,130 @@
+//! The machine as a whole.
+
+use crate::board::{Board, Parts};
+use crate::bus::processor::{ProcessorBus, SharedBoard, lock};
+use crate::clock::MachineClock;
+use crate::stats::{DeviceStats, EngineStats, ExitStats, Stats};
+use crate::{ClockMode, Control, CrashReport, Kernel, MachineConfig, MachineError, boot};
+use glassbox_cpu::{Cpu, CpuSignals, Interpreter, Observer};
+use glassbox_device_api::{ResetKind, VmClock};
+use glassbox_memory::GuestMemory;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A PC: processor, memory, board, and what it boots.
+pub struct Machine {
+    pub(crate) cpu: Cpu,
+    pub(crate) engine: Interpreter,
+    pub(crate) board: SharedBoard,
+    pub(crate) clock: MachineClock,
+    pub(crate) control: Control,
+    kernel: Kernel,
+    pub(crate) exits: ExitStats,
+    pub(crate) resets: u64,
+    pub(crate) wall: Duration,
+    /// The TSC offset that the local APIC knows of.
+    tsc_offset: u64,
+}
+
+impl Machine {
+    /// Builds a machine and loads its kernel; nothing runs yet.
+    ///
+    /// # Errors
+    /// [`MachineError`] for what cannot be built or booted: one line that says
+    /// what is wrong and what to do.
+    pub fn new(config: MachineConfig) -> Result<Self, MachineError> {
+        if config.clock == (ClockMode::Instructions { mips: 0 }) {
+            return Err(MachineError::ClockStandsStill);
+        }
+        let memory = GuestMemory::new(config.memory)?;
+        let signals = Arc::new(CpuSignals::default());
+        config.control.attach(Arc::clone(&signals));
+        let clock = MachineClock::new(config.clock, &signals);
+        let board = Board::new(Parts {
+            clock: VmClock::new(clock.source()),
+            processors: vec![Arc::clone(&signals)],
+            serial: config.serial,
+            debug_console: config.debug_console,
+            debug_exit: config.debug_exit,
+        })?;
+        let board = Arc::new(Mutex::new(board));
+        let bus = Box::new(ProcessorBus::new(Arc::clone(&board), clock.clone(), 0));
+        let mut machine = Self {
+            cpu: Cpu::new(memory, bus, signals, Arc::new(config.model)),
+            engine: Interpreter::new(),
+            board,
+            clock,
+            control: config.control,
+            kernel: config.kernel,
+            exits: ExitStats::default(),
+            resets: 0,
+            wall: Duration::ZERO,
+            tsc_offset: 0,
+        };
+        machine.boot()?;
+        Ok(machine)
+    }
+
+    /// Watches every instruction from here on, or stops doing so. Slow.
+    pub fn set_observer(&mut self, observer: Option<Box<dyn Observer>>) {
+        self.cpu.observer = observer;
+        self.cpu.sync();
+    }
+
+    /// The boot processor.
+    pub fn cpu(&self) -> &Cpu {
+        &self.cpu
+    }
+
+    /// What the processor was doing, and how it came there.
+    pub fn crash_report(&self) -> CrashReport {
+        CrashReport::of(&self.cpu)
+    }
+
+    /// Counters since the machine was built.
+    pub fn stats(&self) -> Stats {
+        let board = lock(&self.board);
+        let (blocks_decoded, blocks_invalidated) = self.engine.cache_counts();
+        let blocks_run = self.engine.blocks_run;
+        Stats {
+            instructions: self.cpu.state.retired,
+            wall: self.wall,
+            engine: EngineStats { blocks_run, blocks_decoded, blocks_invalidated },
+            exits: self.exits,
+            devices: DeviceStats {
+                interrupts: board.interrupts.acknowledged,
+                resets: self.resets,
+                ..board.counts
+            },
+        }
+    }
+
+    /// The reset line: devices and processor start anew, and so does the kernel.
+    pub(crate) fn reset(&mut self) -> Result<(), MachineError> {
+        self.resets += 1;
+        log::info!("reset");
+        lock(&self.board).reset(ResetKind::Warm);
+        self.cpu.reset();
+        self.boot()
+    }
+
+    /// Puts memory and processor into the state in which a boot loader enters the kernel.
+    fn boot(&mut self) -> Result<(), MachineError> {
+        let mut board = lock(&self.board);
+        boot::leave_firmware_state(&mut self.cpu, &mut board);
+        boot::load_kernel(&mut self.cpu, &self.kernel)?;
+        Ok(())
+    }
+
+    /// Carries what the guest wrote to its TSC over to the local APIC, whose
+    /// deadline timer compares with it.
+    pub(crate) fn follow_tsc(&mut self) {
+        let offset = self.cpu.state.msr.tsc_offset;
+        if self.tsc_offset != offset {
+            self.tsc_offset = offset;
+            if let Some(apic) = lock(&self.board).interrupts.lapics.first_mut() {
+                apic.set_tsc_offset(offset);
+            }
+        }
+    }
+}
