@@ -5,8 +5,13 @@
 //! `select` of each family ties it to operands through the few functions of
 //! [`operand`]. MMX forms use the same functions on zero-extended operands.
 
+mod approximation;
 mod arith;
+mod blend;
 mod compare;
+mod convert;
+mod float;
+mod float_compare;
 mod lane;
 mod logic;
 mod mmx;
@@ -15,6 +20,7 @@ mod operand;
 mod shift;
 mod shuffle;
 mod state;
+mod string42;
 
 #[cfg(test)]
 mod tests;
@@ -24,8 +30,20 @@ use iced_x86::{Instruction, OpKind};
 
 /// The families; SSE's versions of MOVSD and CMPSD are told from the string
 /// instructions by whoever handles them.
-const FAMILIES: &[fn(&Instruction, bool) -> Option<Handler>] =
-    &[moves::select, logic::select, arith::select, compare::select, shift::select, shuffle::select];
+const FAMILIES: &[fn(&Instruction, bool) -> Option<Handler>] = &[
+    moves::select,
+    logic::select,
+    arith::select,
+    compare::select,
+    shift::select,
+    shuffle::select,
+    float::select,
+    float_compare::select,
+    convert::select,
+    blend::select,
+    string42::select,
+    approximation::select,
+];
 
 /// The handler of a SIMD instruction.
 pub(super) fn select(i: &Instruction) -> Option<Handler> {

@@ -1,14 +1,14 @@
 //! Lane functions against the host's own instructions, on random operands.
 #![allow(unsafe_code)]
 
-use super::super::{arith, compare, moves, shift, shuffle};
+use super::super::{arith, blend, compare, moves, shift, shuffle};
 use std::arch::x86_64::*;
 
 /// Random lanes, with the corner cases of each element width among them.
-struct Lanes(u64);
+pub(super) struct Lanes(pub(super) u64);
 
 impl Lanes {
-    fn word(&mut self) -> u64 {
+    pub(super) fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -125,11 +125,17 @@ fn compare_integers(a: u128, b: u128) {
     );
     same_imm!(a, b;
         shuffle::align_right => _mm_alignr_epi8: 0 1 7 8 15 16 17 31 32 255,
+        blend::by_immediate::<u16> => _mm_blend_epi16: 0 1 128 165 255,
         arith::multiple_sums => _mm_mpsadbw_epu8: 0 1 2 3 4 5 6 7,
     );
     assert_eq!(arith::absolute::<i8>(a), guest(_mm_abs_epi8(host(a))));
     assert_eq!(arith::absolute::<i16>(a), guest(_mm_abs_epi16(host(a))));
     assert_eq!(arith::absolute::<i32>(a), guest(_mm_abs_epi32(host(a))));
+    assert_eq!(blend::by_sign::<i8>(a, b, !a), guest(_mm_blendv_epi8(host(a), host(b), host(!a))));
+    assert_eq!(blend::widen::<i8, i16>(a), guest(_mm_cvtepi8_epi16(host(a))));
+    assert_eq!(blend::widen::<u8, u64>(a), guest(_mm_cvtepu8_epi64(host(a))));
+    assert_eq!(blend::widen::<i32, i64>(a), guest(_mm_cvtepi32_epi64(host(a))));
+    assert_eq!(blend::widen::<u16, u32>(a), guest(_mm_cvtepu16_epi32(host(a))));
     assert_eq!(arith::minimum_position(a), guest(_mm_minpos_epu16(host(a))));
     assert_eq!(moves::byte_signs(a), _mm_movemask_epi8(host(a)) as u32);
     assert_eq!(moves::sign_mask::<u8>(a), _mm_movemask_epi8(host(a)) as u32);

@@ -1,7 +1,12 @@
 //! SIMD instructions, run from their encodings; and lane functions against the host.
 
+mod float;
 #[cfg(target_arch = "x86_64")]
 mod host;
+#[cfg(target_arch = "x86_64")]
+mod host_float;
+#[cfg(target_arch = "x86_64")]
+mod host_string;
 mod moves;
 mod packed;
 mod state;
