@@ -5,7 +5,7 @@ use crate::cpu::FaultRecord;
 use crate::interp::Exit;
 use crate::state::SegReg;
 use crate::{Activity, Cpu, Exception};
-use glassbox_x86_spec::control::Flags;
+use glassbox_x86_spec::control::{Flags, dr7};
 use glassbox_x86_spec::vector;
 
 /// Where an event comes from: decides privilege checks, error codes and the
@@ -82,7 +82,10 @@ impl Cpu {
         let (mut vector, mut error, mut source) = (vector, error, source);
         loop {
             self.note_event(vector, error, source);
-            let Err(second) = self.deliver_through_table(vector, error, source) else { return };
+            let Err(second) = self.deliver_through_table(vector, error, source) else {
+                self.event_delivered(vector);
+                return;
+            };
             let next = match (vector, source) {
                 (vector::DF, Source::Fault) => {
                     self.note_event(second.vector, second.error_code(), Source::Fault);
@@ -95,6 +98,18 @@ impl Cpu {
                 _ => second,
             };
             (vector, error, source) = (next.vector, next.error_code(), Source::Fault);
+        }
+    }
+
+    /// What every delivered event does beside entering its handler.
+    fn event_delivered(&mut self, vector: u8) {
+        // A trap of HLT itself, single-step for one, ends the wait.
+        if self.state.activity == Activity::Halted {
+            self.state.activity = Activity::Active;
+        }
+        // The debugger may use the registers that it guards (Intel SDM Vol. 3B 18.2.4).
+        if vector == vector::DB && self.state.dr[7] & dr7::GD != 0 {
+            self.state.dr[7] &= !dr7::GD;
         }
     }
 

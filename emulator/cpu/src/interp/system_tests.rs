@@ -1,7 +1,9 @@
 //! System instructions on the test bench.
 
 use crate::state::{SegReg, gpr};
-use crate::testing::{CODE, DATA, cpu16, cpu32, cpu64, run};
+use crate::testing::{
+    CODE, DATA, HANDLER, INT_GATE, KERNEL64, Tables, cpu16, cpu32, cpu64, gate64, go, put, run,
+};
 use crate::{Activity, Cpu, Exit};
 use glassbox_memory::Gpa;
 use glassbox_x86_spec::control::{Cr0, Cr4, Efer, Flags, dr6, dr7};
@@ -228,4 +230,142 @@ fn segment_base_instructions_need_their_cr4_bit() {
     assert_eq!(cpu.state.seg(SegReg::Fs).base, 0x1234_5678_9000);
     cpu.state.regs[gpr::RAX] = 1 << 62;
     assert_eq!(fault(&mut cpu, &wrfsbase), Some(vector::GP));
+}
+
+#[test]
+fn the_debug_handler_may_use_the_debug_registers() {
+    let mut cpu = cpu64();
+    Tables::new().install(&mut cpu);
+    gate64(&cpu, vector::DB, KERNEL64, HANDLER, INT_GATE, 0);
+    cpu.state.dr[7] = dr7::GD | dr7::FIXED_ONE;
+    run(&mut cpu, &[0x0F, 0x21, 0xC3], 1);
+    // mov rbx, dr7
+    put(&cpu, HANDLER, &[0x0F, 0x21, 0xFB]);
+    cpu.state.rip = HANDLER;
+    go(&mut cpu, 1);
+    assert_eq!((cpu.state.regs[gpr::RBX], cpu.state.rip), (dr7::FIXED_ONE, HANDLER + 3));
+}
+
+#[test]
+fn single_step_over_hlt_traps_instead_of_waiting() {
+    let mut cpu = cpu64();
+    Tables::new().install(&mut cpu);
+    gate64(&cpu, vector::DB, KERNEL64, HANDLER, INT_GATE, 0);
+    put(&cpu, HANDLER, &[0xEB, 0xFE]);
+    cpu.state.system_flags |= Flags::TF;
+    cpu.sync();
+    assert_eq!(run(&mut cpu, &[0xF4], 5), Exit::Budget);
+    assert_eq!(cpu.state.rip, HANDLER);
+}
+
+#[test]
+fn an_interrupt_that_waits_goes_in_behind_sti_hlt() {
+    let mut cpu = cpu64();
+    cpu.signals.set_intr(true);
+    cpu.bus = Box::new(OneInterrupt { signals: std::sync::Arc::clone(&cpu.signals) });
+    Tables::new().install(&mut cpu);
+    gate64(&cpu, 0x40, KERNEL64, HANDLER, INT_GATE, 0);
+    put(&cpu, HANDLER, &[0xEB, 0xFE]);
+    // sti; hlt; jmp $
+    run(&mut cpu, &[0xFB, 0xF4, 0xEB, 0xFE], 4);
+    assert_eq!((cpu.state.rip, cpu.state.activity), (HANDLER, Activity::Active));
+    let rsp = cpu.state.regs[gpr::RSP];
+    assert_eq!(cpu.memory.read::<u64>(rsp), CODE + 2, "returns behind HLT");
+}
+
+/// Answers one interrupt acknowledge with vector 40h.
+struct OneInterrupt {
+    signals: std::sync::Arc<crate::CpuSignals>,
+}
+
+impl crate::CpuBus for OneInterrupt {
+    fn mmio_read(&mut self, _: Gpa, _: u8) -> u64 {
+        0
+    }
+    fn mmio_write(&mut self, _: Gpa, _: u8, _: u64) {}
+    fn port_read(&mut self, _: u16, _: u8) -> u32 {
+        0
+    }
+    fn port_write(&mut self, _: u16, _: u8, _: u32) {}
+    fn acknowledge_interrupt(&mut self) -> Option<u8> {
+        self.signals.set_intr(false);
+        Some(0x40)
+    }
+    fn tsc(&mut self) -> u64 {
+        0
+    }
+    fn apic_msr_read(&mut self, _: u32) -> Option<u64> {
+        None
+    }
+    fn apic_msr_write(&mut self, _: u32, _: u64) -> Option<()> {
+        None
+    }
+    fn cr8_read(&mut self) -> u8 {
+        0
+    }
+    fn cr8_write(&mut self, _: u8) {}
+}
+
+#[test]
+fn invpcid_checks_its_descriptor() {
+    // invpcid rax, [0x8000]
+    let code = [0x66, 0x0F, 0x38, 0x82, 0x04, 0x25, 0, 0x80, 0, 0];
+    let cases = [
+        (0, 0, 0x1000, true),
+        (0, 1, 0x1000, false),
+        (0, 0, 1 << 62, false),
+        (2, 5, 0, true),
+        (4, 0, 0, false),
+    ];
+    for (kind, pcid, address, accepted) in cases {
+        let mut cpu = cpu64();
+        cpu.state.regs[gpr::RAX] = kind;
+        put(&cpu, DATA, &u64::to_le_bytes(pcid));
+        put(&cpu, DATA + 8, &u64::to_le_bytes(address));
+        assert_eq!(fault(&mut cpu, &code).is_none(), accepted, "type {kind} pcid {pcid} at {address:#x}");
+    }
+}
+
+#[test]
+fn xsetbv_takes_x87_with_or_without_sse() {
+    let xsetbv = [0x0F, 0x01, 0xD1];
+    let mut cpu = cpu64();
+    assert_eq!(fault(&mut cpu, &xsetbv), Some(vector::UD), "before CR4.OSXSAVE");
+    cpu.state.cr4 |= Cr4::OSXSAVE;
+    for (value, accepted) in [(3, true), (1, true), (2, false), (0, false), (7, false)] {
+        cpu.state.regs[gpr::RAX] = value;
+        cpu.state.regs[gpr::RDX] = 0;
+        assert_eq!(fault(&mut cpu, &xsetbv).is_none(), accepted, "XCR0 = {value}");
+    }
+    assert_eq!(cpu.state.xcr0, 1);
+}
+
+#[test]
+fn rdtsc_obeys_tsd_and_rdrand_repeats_with_its_seed() {
+    let mut cpu = at_cpl3(cpu64());
+    assert_eq!(fault(&mut cpu, &[0x0F, 0x31]), None);
+    cpu.state.cr4 |= Cr4::TSD;
+    assert_eq!(fault(&mut cpu, &[0x0F, 0x31]), Some(vector::GP));
+    let mut draw = |seed| {
+        cpu.seed_entropy(seed);
+        let mut numbers = [0; 2];
+        for number in &mut numbers {
+            assert_eq!(fault(&mut cpu, &[0x48, 0x0F, 0xC7, 0xF0]), None);
+            assert!(cpu.state.status.cf());
+            *number = cpu.state.regs[gpr::RAX];
+        }
+        numbers
+    };
+    let first = draw(1);
+    assert_ne!(first[0], first[1]);
+    assert_eq!(first, draw(1));
+    assert_ne!(first, draw(2));
+}
+
+#[test]
+fn undefined_instructions_are_undefined() {
+    let codes: [&[u8]; 4] = [&[0x0F, 0x0B], &[0x0F, 0xB9, 0xC0], &[0x0F, 0xFF, 0xC0], &[0x0F, 0xAA]];
+    for code in codes {
+        assert_eq!(fault(&mut cpu64(), code), Some(vector::UD), "{code:x?}");
+    }
 }
