@@ -179,7 +179,12 @@ fn memory_operand(op: &mut Op, i: &Instruction, mode: Mode) {
     let base = i.memory_base();
     let index = i.memory_index();
     let seg_reg = i.memory_segment();
-    let stack = seg_reg == Register::SS;
+    let stack = if mode.is_64bit() && !matches!(seg_reg, Register::FS | Register::GS) {
+        // Overrides other than FS and GS are ignored, for #SS as well.
+        matches!(base, Register::RSP | Register::RBP | Register::ESP | Register::EBP)
+    } else {
+        seg_reg == Register::SS
+    };
     let seg = segment(seg_reg, mode, stack);
     op.index = if index == Register::None { REG_ZERO } else { number(index) };
     let scale = i.memory_index_scale().trailing_zeros() as u8;
@@ -206,9 +211,12 @@ fn memory_operand(op: &mut Op, i: &Instruction, mode: Mode) {
             }
         }
     };
-    if i.memory_displ_size() == 8 {
-        // MOV moffs: a full 64-bit address, kept in the immediate, too.
+    if bits == 64 && base == Register::None && index == Register::None {
+        // MOV moffs has a full 64-bit address.
         op.imm = displacement;
+        if op.disp as i64 as u64 != displacement {
+            op.flags |= Op::DISP_FROM_END;
+        }
     }
     op.flags |= address_kind(bits, mode, seg);
 }
@@ -265,6 +273,8 @@ fn number(r: Register) -> u8 {
             Register::FS => 4,
             _ => 5,
         },
+        // SPL to DIL come after BH in iced-x86's numbers of byte registers.
+        _ if r.is_gpr8() => r.full_register().number() as u8,
         _ => r.number() as u8,
     }
 }

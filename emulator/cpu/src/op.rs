@@ -74,7 +74,8 @@ impl Op {
     pub const EA_32_CHECKED: u8 = 2 << 4;
     /// 16-bit address in a segment that has to be checked.
     pub const EA_16_CHECKED: u8 = 3 << 4;
-    /// `disp` counts from the end of this instruction (it would not fit otherwise).
+    /// `disp` counts from the end of this instruction (it would not fit otherwise);
+    /// of MOV moffs, the address is in `imm`.
     pub const DISP_FROM_END: u8 = 1 << 6;
     /// The last op of its block: it sets RIP, or changes the mode that code is
     /// decoded in.

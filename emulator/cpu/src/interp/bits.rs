@@ -46,8 +46,14 @@ impl BitChange for Flip {
 fn bit_test<T: Width, B: BitChange, const IMM: bool>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     let number: T = if IMM { T::truncate(op.imm) } else { cpu.reg(op.src) };
     let bit = T::truncate(1 << (number.zext() & u64::from(T::BITS - 1)));
-    let old: T = if !op.is_mem() || (B::WRITES && IMM) {
-        cpu.update_rm(op, |v| B::apply(v, bit))?
+    let old: T = if !op.is_mem() {
+        let old = cpu.reg(op.dst);
+        if B::WRITES {
+            cpu.set_reg(op.dst, B::apply(old, bit));
+        }
+        old
+    } else if IMM && B::WRITES {
+        cpu.update_operand(op, |v| B::apply(v, bit))?
     } else if IMM {
         cpu.load_operand(op)?
     } else {

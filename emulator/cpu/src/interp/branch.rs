@@ -116,16 +116,17 @@ fn jcxz<T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
 /// Operand size of a near branch, 16, 32 or 64.
 fn branch_bits(i: &Instruction) -> u32 {
     match i.op0_kind() {
+        _ if i.mnemonic() == Mnemonic::Ret => match i.code() {
+            Code::Retnw | Code::Retnw_imm16 => 16,
+            Code::Retnd | Code::Retnd_imm16 => 32,
+            _ => 64,
+        },
         OpKind::NearBranch16 => 16,
         OpKind::NearBranch32 => 32,
         OpKind::NearBranch64 => 64,
         OpKind::Register => i.op0_register().size() as u32 * 8,
         OpKind::Memory => i.memory_size().size() as u32 * 8,
-        _ => match i.code() {
-            Code::Retnw | Code::Retnw_imm16 => 16,
-            Code::Retnd | Code::Retnd_imm16 => 32,
-            _ => 64,
-        },
+        _ => 64,
     }
 }
 

@@ -186,7 +186,7 @@ fn shift<T: Width, S: Shift, C: Count>(cpu: &mut Cpu, op: &Op) -> Result<(), Exc
 }
 
 /// SHLD and SHRD. 16-bit forms with counts above 16 are undefined by the
-/// manuals: silicon shifts the 48-bit string dst:src:dst.
+/// manuals: AMD silicon goes on shifting the source in.
 fn double_shift<T: Width, const LEFT: bool, C: Count>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     let count = mask::<T>(C::get(cpu, op));
     let fill: T = cpu.reg(op.src);
@@ -195,27 +195,23 @@ fn double_shift<T: Width, const LEFT: bool, C: Count>(cpu: &mut Cpu, op: &Op) ->
         return Ok(());
     }
     let apply = |value: T| -> (T, bool) {
-        let bits = T::BITS;
+        let (bits, value, fill) = (T::BITS, value.zext(), fill.zext());
+        if bits == 64 {
+            // Counts are 1 to 63 here.
+            let (result, last) = if LEFT {
+                (value << count | fill >> (64 - count), value >> (64 - count))
+            } else {
+                (value >> count | fill << (64 - count), value >> (count - 1))
+            };
+            return (T::truncate(result), last & 1 != 0);
+        }
+        let fills = u128::from(fill << bits | fill);
         if LEFT {
-            let wide = (u128::from(value.zext()) << (2 * bits) | u128::from(fill.zext()) << bits)
-                | u128::from(value.zext());
-            let shifted = wide << count;
-            // Bit 3 * bits is the last one that left; 64-bit counts stay below 64, so nothing else is lost.
-            let result = T::truncate((shifted >> (2 * bits)) as u64);
-            let cf = if bits == 64 {
-                value.zext() >> (64 - count) & 1 != 0
-            } else {
-                shifted >> (3 * bits) & 1 != 0
-            };
-            (result, cf)
+            let shifted = (u128::from(value) << (2 * bits) | fills) << count;
+            (T::truncate((shifted >> (2 * bits)) as u64), shifted >> (3 * bits) & 1 != 0)
         } else {
-            let low = u128::from(value.zext());
-            let wide = if bits == 64 {
-                u128::from(fill.zext()) << 64 | low
-            } else {
-                low << (2 * bits) | u128::from(fill.zext()) << bits | low
-            };
-            (T::truncate((wide >> count) as u64), wide >> (count - 1) & 1 != 0)
+            let string = fills << bits | u128::from(value);
+            (T::truncate((string >> count) as u64), string >> (count - 1) & 1 != 0)
         }
     };
     let value = cpu.update_rm(op, |v| apply(v).0)?;

@@ -79,10 +79,10 @@ impl Cpu {
 
     #[cold]
     fn narrow_address(&self, op: &Op, address: u64) -> u64 {
-        let address = if op.flags & Op::DISP_FROM_END != 0 && op.base == REG_BLOCK {
-            address.wrapping_add(u64::from(op.end))
-        } else {
-            address
+        let address = match op.flags & Op::DISP_FROM_END != 0 {
+            true if op.base == REG_BLOCK => address.wrapping_add(u64::from(op.end)),
+            true => op.imm,
+            false => address,
         };
         match op.address_bits() {
             16 => address & 0xFFFF,
