@@ -86,14 +86,19 @@ fn bit_string<T: Width, B: BitChange>(cpu: &mut Cpu, op: &Op, number: T, bit: T)
     Ok(())
 }
 
-/// BSF and BSR: a zero source sets ZF and leaves the destination alone.
+/// BSF and BSR: a zero source sets ZF and leaves the destination alone. Of the
+/// flags that the manuals leave undefined, AMD silicon clears all but PF, which
+/// is the index's parity.
 fn scan<T: Width, const REVERSE: bool>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     let value = cpu.read_rm::<T>(op, op.src)?.zext();
-    cpu.state.status.replace(Flags::ZF, if value == 0 { Flags::ZF } else { Flags::empty() });
-    if value != 0 {
-        let n = if REVERSE { 63 - value.leading_zeros() } else { value.trailing_zeros() };
-        cpu.set_reg(op.dst, T::truncate(u64::from(n)));
+    if value == 0 {
+        cpu.state.status = LazyFlags { result: 0, aux: 0 };
+        return Ok(());
     }
+    let n = if REVERSE { 63 - value.leading_zeros() } else { value.trailing_zeros() };
+    let parity = if n.count_ones() & 1 == 0 { Flags::PF.bits() } else { 0 };
+    cpu.state.status = LazyFlags::from_bits(parity);
+    cpu.set_reg(op.dst, T::truncate(u64::from(n)));
     Ok(())
 }
 
@@ -113,7 +118,8 @@ fn popcnt<T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     Ok(())
 }
 
-/// LZCNT and TZCNT: the width for a zero source; CF says so, ZF that the count is zero.
+/// LZCNT and TZCNT: the width for a zero source; CF says so, ZF that the count is
+/// zero. Of the undefined flags AMD silicon keeps OF and clears the others.
 fn count_zeros<T: Width, const TRAILING: bool>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     let value = cpu.read_rm::<T>(op, op.src)?.zext();
     let n = match (value, TRAILING) {
@@ -125,7 +131,7 @@ fn count_zeros<T: Width, const TRAILING: bool>(cpu: &mut Cpu, op: &Op) -> Result
     let mut flags = Flags::empty();
     flags.set(Flags::CF, value == 0);
     flags.set(Flags::ZF, n == 0);
-    cpu.state.status.replace(Flags::CF | Flags::ZF, flags);
+    cpu.state.status.replace(Flags::STATUS - Flags::OF, flags);
     Ok(())
 }
 

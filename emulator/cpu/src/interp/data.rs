@@ -128,7 +128,9 @@ pub(crate) fn select(i: &Instruction) -> Option<Handler> {
         Mnemonic::Lea => by_width!(bits, lea),
         Mnemonic::Xchg => by_width!(bits, xchg),
         Mnemonic::Nop | Mnemonic::Fnop if i.mnemonic() == Mnemonic::Nop => nop,
-        Mnemonic::Endbr64 | Mnemonic::Endbr32 | Mnemonic::Pause | Mnemonic::Reservednop => nop,
+        Mnemonic::Endbr64 | Mnemonic::Endbr32 | Mnemonic::Pause => nop,
+        // PREFETCHW's opcode with a register is undefined on AMD processors.
+        Mnemonic::Reservednop if !is_prefetch_opcode(i) => nop,
         Mnemonic::Bswap => match bits {
             16 => bswap16,
             32 => bswap32,
@@ -143,6 +145,12 @@ pub(crate) fn select(i: &Instruction) -> Option<Handler> {
         Mnemonic::Cqo => sign_to_rdx::<u64>,
         _ => return None,
     })
+}
+
+fn is_prefetch_opcode(i: &Instruction) -> bool {
+    use iced_x86::Code::*;
+    let prefetch = [Reservednop_rm16_r16_0F0D, Reservednop_rm32_r32_0F0D, Reservednop_rm64_r64_0F0D];
+    prefetch.contains(&i.code()) && i.op0_kind() == OpKind::Register
 }
 
 /// MOV between general-purpose registers, memory and immediates.

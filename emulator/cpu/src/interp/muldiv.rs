@@ -5,6 +5,7 @@ use super::operand::{by_width, operand_bits};
 use crate::flags::LazyFlags;
 use crate::state::gpr::{RAX, RDX};
 use crate::{Cpu, Exception, Handler, Op};
+use glassbox_x86_spec::control::Flags;
 use iced_x86::{Instruction, Mnemonic};
 
 /// CF and OF say that the upper half matters; the other flags, which the
@@ -77,9 +78,14 @@ fn dividend<T: Width>(cpu: &Cpu) -> u128 {
     u128::from(cpu.reg::<T>(RDX as u8).zext()) << T::BITS | u128::from(cpu.reg::<T>(RAX as u8).zext())
 }
 
-/// Quotient to rAX, remainder to rDX; bytes go to AL and AH.
+/// Quotient to rAX, remainder to rDX; bytes go to AL and AH. The flags are
+/// undefined by the manuals: AMD silicon keeps CF and OF, sets AF and clears the
+/// others.
 fn write_quotient<T: Width>(cpu: &mut Cpu, quotient: T, remainder: T) {
     write_product(cpu, quotient, remainder);
+    let kept = cpu.state.status.aux & (Flags::CF | Flags::OF).bits();
+    // A result of 1 derives PF, ZF and SF as 0.
+    cpu.state.status = LazyFlags { result: 1, aux: kept | Flags::AF.bits() };
 }
 
 fn div<T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {

@@ -10,6 +10,8 @@ use crate::state::gpr;
 use crate::{Cpu, Exception, Handler, Op};
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
+const AF: u32 = 1 << 4;
+
 /// Where the count comes from.
 trait Count {
     fn get(cpu: &Cpu, op: &Op) -> u64;
@@ -51,9 +53,10 @@ fn shl<T: Width>(value: T, count: u32) -> T {
     T::truncate(value.zext() << count)
 }
 
+/// Flags of a shift. AF, which the manuals leave undefined, is set by AMD silicon.
 #[inline(always)]
 fn shift_flags<T: Width>(result: T, cf: bool, of: bool) -> LazyFlags {
-    LazyFlags { result: result.sext(), aux: u32::from(cf) | u32::from(of) << 11 }
+    LazyFlags { result: result.sext(), aux: u32::from(cf) | AF | u32::from(of) << 11 }
 }
 
 struct Shl;
@@ -216,6 +219,8 @@ fn double_shift<T: Width, const LEFT: bool, C: Count>(cpu: &mut Cpu, op: &Op) ->
     };
     let value = cpu.update_rm(op, |v| apply(v).0)?;
     let (result, cf) = apply(value);
+    // Once all of a 16-bit destination is shifted out CF is clear, by AMD silicon.
+    let cf = cf && count <= T::BITS;
     let of = if LEFT { result.msb() ^ cf } else { result.msb() ^ (result.zext() >> (T::BITS - 2) & 1 != 0) };
     cpu.state.status = shift_flags(result, cf, of);
     Ok(())

@@ -236,9 +236,8 @@ fn masked_store<R: File>(cpu: &mut Cpu, op: &Op, count: u64) -> Result<(), Excep
         return Ok(());
     }
     let (first, last) = (u64::from(mask.trailing_zeros()), u64::from(mask.ilog2()));
-    // At most two pages: when both ends can be written, all stores succeed.
-    cpu.probe_write(op.seg(), gva.wrapping_add(first), 1)?;
-    cpu.probe_write(op.seg(), gva.wrapping_add(last), 1)?;
+    // Which bytes are checked depends on the processor: AMD's checks all of them.
+    cpu.probe_write(op.seg(), gva, count)?;
     for n in first..=last {
         if mask >> n & 1 != 0 {
             cpu.store(op.seg(), gva.wrapping_add(n), bytes[n as usize])?;
