@@ -37,6 +37,11 @@ pub fn decode(bytes: &[u8], mode: Mode, offset: u8, model: &CpuModel) -> Decoded
         DecoderError::NoMoreBytes => return Decoded::Op(fault_op(interp::too_long, offset, limit)),
         _ => return Decoded::Op(fault_op(interp::undefined, offset, decoder.position().max(1))),
     }
+    if instruction.code() == Code::Pause
+        && let Some(exchange) = pause_as_exchange(&bytes[..instruction.len()])
+    {
+        return decode(&exchange[..instruction.len()], mode, offset, model);
+    }
     if !model.implements(&instruction) {
         return Decoded::Op(fault_op(interp::undefined, offset, instruction.len()));
     }
@@ -45,6 +50,21 @@ pub fn decode(bytes: &[u8], mode: Mode, offset: u8, model: &CpuModel) -> Decoded
         op.imm = u64::from(opcode);
     }
     Decoded::Op(op)
+}
+
+/// F3 90 is PAUSE, but 90 with REX.B exchanges R8 and rAX, F3 or not; iced-x86
+/// takes it for PAUSE still. The same instruction with prefixes that mean nothing.
+fn pause_as_exchange(bytes: &[u8]) -> Option<[u8; MAX_INSTRUCTION]> {
+    let rex = bytes.len().checked_sub(2).and_then(|at| bytes.get(at))?;
+    if rex & 0xF1 != 0x41 {
+        return None;
+    }
+    let mut copy = [0; MAX_INSTRUCTION];
+    copy[..bytes.len()].copy_from_slice(bytes);
+    for byte in copy.iter_mut().filter(|byte| **byte == 0xF3) {
+        *byte = 0x3E;
+    }
+    Some(copy)
 }
 
 /// What the x87 remembers of an instruction (FOP): the low three bits of its
