@@ -2,7 +2,7 @@
 
 use super::Width;
 use super::conditional::{Condition, by_condition};
-use crate::state::{REG_BLOCK, SegReg, gpr};
+use crate::state::{REG_BLOCK, SEG_FLAT_STACK, SegReg, gpr};
 use crate::{Cpu, Exception, Handler, Op};
 use iced_x86::{Code, Instruction, Mnemonic, OpKind};
 
@@ -62,10 +62,24 @@ fn call_indirect<T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
 
 #[inline(always)]
 fn call_to<T: Width>(cpu: &mut Cpu, op: &Op, target: u64) -> Result<(), Exception> {
-    cpu.check_target(target)?;
+    if let Err(fault) = cpu.check_target(target) {
+        return Err(call_fault::<T>(cpu, fault));
+    }
     cpu.push(T::truncate(cpu.next_rip(op)))?;
     cpu.state.rip = target;
     Ok(())
+}
+
+/// What a call to where no code can be raises: in 64-bit mode the push comes
+/// first on AMD silicon, and so does its fault.
+#[cold]
+fn call_fault<T: Width>(cpu: &mut Cpu, target: Exception) -> Exception {
+    let size = size_of::<T>() as u64;
+    let to = cpu.state.regs[gpr::RSP].wrapping_sub(size);
+    if !cpu.mode.is_64bit() {
+        return target;
+    }
+    cpu.probe_write(SEG_FLAT_STACK, to, size).err().unwrap_or(target)
 }
 
 /// RET and RET imm16.

@@ -124,6 +124,8 @@ pub(crate) fn select(i: &Instruction) -> Option<Handler> {
     Some(match i.mnemonic() {
         Mnemonic::Mov if is_general(i) => by_form!(form_of(i), bits, mov),
         Mnemonic::Movzx => by_source!(i, movzx),
+        // The 16-bit form of MOVSXD reads 32 bits on AMD processors.
+        Mnemonic::Movsxd if bits == 16 => movsx::<u16, u32>,
         Mnemonic::Movsx | Mnemonic::Movsxd => by_source!(i, movsx),
         Mnemonic::Lea => by_width!(bits, lea),
         Mnemonic::Xchg => by_width!(bits, xchg),

@@ -221,7 +221,12 @@ fn double_shift<T: Width, const LEFT: bool, C: Count>(cpu: &mut Cpu, op: &Op) ->
     let (result, cf) = apply(value);
     // Once all of a 16-bit destination is shifted out CF is clear, by AMD silicon.
     let cf = cf && count <= T::BITS;
-    let of = if LEFT { result.msb() ^ cf } else { result.msb() ^ (result.zext() >> (T::BITS - 2) & 1 != 0) };
+    let of = match LEFT {
+        // Silicon again: from there on OF is what CF is.
+        true if count >= T::BITS => cf,
+        true => result.msb() ^ cf,
+        false => result.msb() ^ (result.zext() >> (T::BITS - 2) & 1 != 0),
+    };
     cpu.state.status = shift_flags(result, cf, of);
     Ok(())
 }

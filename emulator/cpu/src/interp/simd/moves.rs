@@ -232,12 +232,12 @@ fn masked_store<R: File>(cpu: &mut Cpu, op: &Op, count: u64) -> Result<(), Excep
     let mask = byte_signs(R::get(cpu, op.aux));
     let offset = cpu.state.regs[gpr::RDI] & (u64::MAX >> (64 - op.address_bits()));
     let gva = cpu.segmented(op.seg(), offset, count, Access::Write)?;
+    // Which bytes are checked depends on the processor: AMD's checks all of them.
+    cpu.probe_write(op.seg(), gva, count)?;
     if mask == 0 {
         return Ok(());
     }
     let (first, last) = (u64::from(mask.trailing_zeros()), u64::from(mask.ilog2()));
-    // Which bytes are checked depends on the processor: AMD's checks all of them.
-    cpu.probe_write(op.seg(), gva, count)?;
     for n in first..=last {
         if mask >> n & 1 != 0 {
             cpu.store(op.seg(), gva.wrapping_add(n), bytes[n as usize])?;
@@ -246,10 +246,11 @@ fn masked_store<R: File>(cpu: &mut Cpu, op: &Op, count: u64) -> Result<(), Excep
     Ok(())
 }
 
+/// The x87 state becomes MMX state even when the store faults.
 fn mm_masked_store(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
-    masked_store::<Mm>(cpu, op, 8)?;
+    cpu.mmx_ready()?;
     cpu.enter_mmx();
-    Ok(())
+    masked_store::<Mm>(cpu, op, 8)
 }
 
 /// Prefetches and cache-line demotions: hints, which never fault.

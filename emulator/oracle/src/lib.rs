@@ -1,0 +1,34 @@
+//! The silicon oracle: random instructions in random states, executed by our
+//! processor and by the host's, and compared bit by bit: registers, flags, the
+//! x87 and vector state, memory, faults with their error codes.
+//!
+//! This needs an x86-64 Linux host; elsewhere the crate is empty. It is one of
+//! the few crates with `unsafe`: running arbitrary instruction bytes cannot be
+//! anything else. All of it is in `native`.
+//!
+//! Start at [`Session`]. `cargo run -p glassbox-oracle --example oracle` runs it
+//! at length.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+pub mod case;
+pub mod compare;
+pub mod emulated;
+pub mod encode;
+pub mod forms;
+pub mod generate;
+pub mod layout;
+pub mod native;
+pub mod report;
+pub mod rng;
+mod session;
+pub mod user;
+pub mod values;
+
+pub use session::Session;
+
+/// Whether the host's undefined flags, and other things that manuals leave to
+/// the processor, are those that we imitate.
+pub fn host_is_amd() -> bool {
+    let leaf = std::arch::x86_64::__cpuid(0);
+    (leaf.ebx, leaf.edx, leaf.ecx) == (0x6874_7541, 0x6974_6E65, 0x444D_4163)
+}

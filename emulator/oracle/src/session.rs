@@ -1,0 +1,61 @@
+//! Both processors, side by side.
+
+use crate::case::{Case, Outcome};
+use crate::compare::{self, Difference};
+use crate::emulated::Emulated;
+use crate::generate;
+use crate::native::Native;
+use crate::report::Report;
+use crate::rng::Rng;
+use glassbox_cpu::CpuModel;
+use iced_x86::{Code, Decoder, DecoderOptions};
+
+/// The host and our processor, ready to run cases.
+pub struct Session {
+    native: Native,
+    emulated: Emulated,
+}
+
+impl Session {
+    /// Sets both up; ours has everything that it can have.
+    ///
+    /// # Errors
+    /// When the host cannot run cases.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self { native: Native::new()?, emulated: Emulated::new(CpuModel::default()) })
+    }
+
+    /// Runs one case on both: the host's outcome and what differs.
+    pub fn run(&mut self, case: &Case) -> (Outcome, Vec<Difference>) {
+        let expected = self.native.run(case);
+        let got = self.emulated.run(case);
+        let found = compare::differences(case, (&expected, self.native.data()), (&got, self.emulated.data()));
+        (expected, found)
+    }
+
+    /// The writable data after the last case, as the host left it.
+    pub fn host_data(&self) -> &[u8] {
+        self.native.data()
+    }
+
+    /// Runs `cases` cases of one form.
+    pub fn run_form(&mut self, code: Code, cases: u64, seed: u64, report: &mut Report) {
+        // Every form has numbers of its own, so that adding one changes no other.
+        let mut rng = Rng::new(seed ^ (code as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        for n in 0..cases {
+            let Some(case) = generate::case(code, &mut rng) else {
+                if n == 0 {
+                    report.not_generated.push(code);
+                }
+                return;
+            };
+            let i = Decoder::with_ip(64, &case.bytes, 0, DecoderOptions::AMD).decode();
+            if !glassbox_cpu::is_implemented(&i) || !self.emulated.cpu.model.implements(&i) {
+                report.unimplemented.push(code);
+                return;
+            }
+            let (expected, found) = self.run(&case);
+            report.forms.entry(format!("{code:?}")).or_default().add(&case, &expected, found);
+        }
+    }
+}
