@@ -67,7 +67,7 @@ fn attempt(code: Code, rng: &mut Rng) -> Vec<u8> {
         bytes.push((op.op_code() >> 8) as u8);
     }
     bytes.push(op.op_code() as u8 | register);
-    let mut modrm = rng.next() as u8;
+    let mut modrm = rng.bits() as u8;
     if op.is_group() {
         modrm = modrm & 0xC7 | (op.group_index() as u8) << 3;
     }
@@ -76,7 +76,7 @@ fn attempt(code: Code, rng: &mut Rng) -> Vec<u8> {
     }
     bytes.push(modrm);
     for _ in 0..12 {
-        bytes.push(rng.next() as u8);
+        bytes.push(rng.bits() as u8);
     }
     bytes
 }
@@ -113,7 +113,7 @@ fn legacy(code: Code, rng: &mut Rng) -> Vec<u8> {
         _ => false,
     };
     if wide || rng.one_in(2) {
-        let fields = if rng.one_in(4) { 0 } else { rng.next() as u8 & 7 };
+        let fields = if rng.one_in(4) { 0 } else { rng.bits() as u8 & 7 };
         bytes.push(0x40 | u8::from(wide) << 3 | fields);
     }
     match op.table() {
@@ -141,7 +141,7 @@ fn vex(code: Code, rng: &mut Rng) -> Vec<u8> {
     let w = if op.is_wig() { rng.below(2) as u8 } else { op.w() as u8 };
     let l = if op.is_lig() { rng.below(2) as u8 } else { op.l() as u8 };
     let vvvv = if rng.one_in(2) { 15 } else { rng.below(16) as u8 };
-    let rxb = rng.next() as u8 & 0xE0;
+    let rxb = rng.bits() as u8 & 0xE0;
     let mut bytes = Vec::with_capacity(24);
     if rng.one_in(16) {
         bytes.push(0x67);

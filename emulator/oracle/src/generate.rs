@@ -57,10 +57,10 @@ fn random_state(kind: Kind, rng: &mut Rng) -> UserState {
     for gpr in &mut state.gpr {
         let bits = rng.pick(&[8, 16, 32, 64, 64]);
         let low = values::integer(rng, bits);
-        *gpr = if bits < 64 && rng.one_in(2) { rng.next() << bits | low } else { low };
+        *gpr = if bits < 64 && rng.one_in(2) { rng.bits() << bits | low } else { low };
     }
     state.gpr[RSP] = stack_pointer(rng);
-    state.flags = rng.next() as u32 & 0x8D5;
+    state.flags = rng.bits() as u32 & 0x8D5;
     if rng.one_in(4) {
         state.flags |= 1 << 10;
     }
@@ -85,38 +85,38 @@ fn stack_pointer(rng: &mut Rng) -> u64 {
         1 => DATA + DATA_LEN - rng.below(9),
         2 => READ_ONLY + 0x100,
         3 => NOTHING,
-        4 => 0x8000_0000_0000_0000 | rng.next(),
+        4 => 0x8000_0000_0000_0000 | rng.bits(),
         5..=9 => DATA + 0x800 + rng.below(0x800),
         _ => DATA + 0x800 + 8 * rng.below(0x100),
     }
 }
 
 fn mxcsr(rng: &mut Rng) -> u32 {
-    let masks = if rng.one_in(4) { rng.next() as u32 & 0x1F80 } else { 0x1F80 };
-    let flags = if rng.one_in(4) { rng.next() as u32 & 0x3F } else { 0 };
-    let rounding = if rng.one_in(2) { rng.next() as u32 & 0x6000 } else { 0 };
+    let masks = if rng.one_in(4) { rng.bits() as u32 & 0x1F80 } else { 0x1F80 };
+    let flags = if rng.one_in(4) { rng.bits() as u32 & 0x3F } else { 0 };
+    let rounding = if rng.one_in(2) { rng.bits() as u32 & 0x6000 } else { 0 };
     let ftz = if rng.one_in(6) { 0x8000 } else { 0 };
     let daz = if rng.one_in(6) { 0x40 } else { 0 };
     masks | flags | rounding | ftz | daz
 }
 
 fn x87(rng: &mut Rng) -> X87 {
-    let masks = if rng.one_in(4) { rng.next() as u16 & 0x3F } else { 0x3F };
+    let masks = if rng.one_in(4) { rng.bits() as u16 & 0x3F } else { 0x3F };
     let precision = if rng.one_in(3) { rng.pick(&[0, 0x200]) } else { 0x300 };
-    let rounding = if rng.one_in(2) { rng.next() as u16 & 0xC00 } else { 0 };
+    let rounding = if rng.one_in(2) { rng.bits() as u16 & 0xC00 } else { 0 };
     // Bit 6 always reads as one.
     let control = 0x40 | masks | precision | rounding;
-    let mut flags = if rng.one_in(4) { rng.next() as u16 & 0x7F } else { 0 };
+    let mut flags = if rng.one_in(4) { rng.bits() as u16 & 0x7F } else { 0 };
     // A pending exception keeps nearly everything from executing: not too often.
     if rng.one_in(2) {
         flags &= masks | 0x40;
     }
     let summary = if flags & 0x3F & !masks != 0 { 0x8080 } else { 0 };
-    let status = rng.next() as u16 & 0x7F00 | flags | summary;
+    let status = rng.bits() as u16 & 0x7F00 | flags | summary;
     let full = match rng.below(6) {
-        0 => rng.next() as u8,
+        0 => rng.bits() as u8,
         1 => 0,
-        2 => (rng.next() & rng.next()) as u8,
+        2 => (rng.bits() & rng.bits()) as u8,
         _ => 0xFF,
     };
     let mut st = [(0, 0); 8];
@@ -150,7 +150,7 @@ fn target(rng: &mut Rng, size: u64) -> u64 {
         2 => DATA.wrapping_sub(rng.below(size + 1)),
         3 | 4 => READ_ONLY + 16 * rng.below(0x80),
         5 => NOTHING + rng.below(64),
-        6 => 0x8000_0000_0000_0000 | rng.next(),
+        6 => 0x8000_0000_0000_0000 | rng.bits(),
         // Across the two writable pages.
         7 => DATA + 0x1000 - rng.below(size + 1),
         8..=15 => DATA + 0x400 + rng.below(0x1800),
@@ -192,9 +192,9 @@ fn place_operand(
     if is_data(at, size) {
         let contents = match i.mnemonic() {
             // Without bit 17: misaligned SSE is not everybody's.
-            Mnemonic::Ldmxcsr if rng.one_in(8) => (rng.next() as u32 & !0x2_0000).to_le_bytes().to_vec(),
+            Mnemonic::Ldmxcsr if rng.one_in(8) => (rng.bits() as u32 & !0x2_0000).to_le_bytes().to_vec(),
             Mnemonic::Ldmxcsr => mxcsr(rng).to_le_bytes().to_vec(),
-            Mnemonic::Fldcw => (x87(rng).control | rng.next() as u16 & 0xF0C0).to_le_bytes().to_vec(),
+            Mnemonic::Fldcw => (x87(rng).control | rng.bits() as u16 & 0xF0C0).to_le_bytes().to_vec(),
             _ => {
                 let kind = if rng.one_in(10) { Kind::Bytes } else { kind };
                 values::bytes(rng, kind, size as usize)
@@ -288,7 +288,7 @@ fn solve_address(encoded: &mut Encoded, state: &mut UserState, at: u64, rng: &mu
             set_address(state, base, value, rng);
         }
         _ => {
-            let value = if rng.one_in(2) { rng.next() } else { rng.below(0x1000) };
+            let value = if rng.one_in(2) { rng.bits() } else { rng.below(0x1000) };
             set_address(state, index, value, rng);
             let rest = at.wrapping_sub(displacement).wrapping_sub(value.wrapping_mul(scale));
             set_address(state, base, rest, rng);
@@ -304,7 +304,7 @@ fn solve_address(encoded: &mut Encoded, state: &mut UserState, at: u64, rng: &mu
 fn set_address(state: &mut UserState, register: Register, value: u64, rng: &mut Rng) {
     let n = gpr_number(register);
     if n < 16 {
-        state.gpr[n] = if register.size() == 4 { rng.next() << 32 | value & 0xFFFF_FFFF } else { value };
+        state.gpr[n] = if register.size() == 4 { rng.bits() << 32 | value & 0xFFFF_FFFF } else { value };
     }
 }
 
@@ -343,7 +343,7 @@ fn special_registers(
             }
         }
         Loop | Loope | Loopne | Jcxz | Jecxz | Jrcxz if rng.one_in(2) => {
-            state.gpr[RCX] = rng.below(3) | if rng.one_in(4) { rng.next() << 32 } else { 0 };
+            state.gpr[RCX] = rng.below(3) | if rng.one_in(4) { rng.bits() << 32 } else { 0 };
         }
         // Quotients that fit come up by chance only in small forms.
         Div | Idiv if !rng.one_in(4) => {
@@ -352,7 +352,7 @@ fn special_registers(
         }
         Popf | Popfd | Popfq => {
             // Not TF, NT or AC: they outlive the case.
-            let image = rng.next() as u32 & 0x3F_0ED5;
+            let image = rng.bits() as u32 & 0x3F_0ED5;
             push_contents(state, memory, &u64::from(image & !0x4_4100).to_le_bytes());
         }
         Cmpxchg if rng.one_in(2) && i.op0_kind() == OpKind::Register => {
@@ -386,7 +386,7 @@ fn string_registers(i: &Instruction, state: &mut UserState, memory: &mut Vec<(u6
     };
     let is_32 = (0..i.op_count())
         .any(|n| matches!(i.op_kind(n), OpKind::MemorySegESI | OpKind::MemoryESEDI | OpKind::MemorySegEDI));
-    let high = |rng: &mut Rng| if is_32 { rng.next() << 32 } else { 0 };
+    let high = |rng: &mut Rng| if is_32 { rng.bits() << 32 } else { 0 };
     let source = place(rng);
     // Overlapping moves now and then.
     let destination =
@@ -406,7 +406,7 @@ fn string_registers(i: &Instruction, state: &mut UserState, memory: &mut Vec<(u6
         let byte = state.gpr[RAX] as u8;
         let mut image = vec![byte; DATA_LEN as usize];
         for _ in 0..40 {
-            image[rng.below(DATA_LEN) as usize] = rng.next() as u8;
+            image[rng.below(DATA_LEN) as usize] = rng.bits() as u8;
         }
         memory.push((DATA, image));
     }
@@ -424,7 +424,7 @@ fn branch_target(
     let itself = ENTRY..ENTRY + len;
     let goal = match rng.below(16) {
         0 => NOTHING,
-        1 => 0x8000_0000_0000_0000 | rng.next(),
+        1 => 0x8000_0000_0000_0000 | rng.bits(),
         2 => DATA + rng.below(0x100),
         _ => CODE + 0x100 + rng.below(0x1E00),
     };

@@ -55,7 +55,7 @@ pub fn integer(rng: &mut Rng, bits: u32) -> u64 {
         7 => !power,
         8 => rng.below(72),
         9 => u64::MAX - rng.below(72),
-        _ => rng.next(),
+        _ => rng.bits(),
     };
     value & mask
 }
@@ -70,7 +70,7 @@ fn significand(rng: &mut Rng, bits: u32) -> u64 {
         2 => 1 << shift,
         3 => u64::MAX << shift,
         4 => u64::MAX >> shift,
-        _ => rng.next(),
+        _ => rng.bits(),
     }
 }
 
@@ -169,7 +169,7 @@ pub fn bytes(rng: &mut Rng, kind: Kind, len: usize) -> Vec<u8> {
                 let digit = |rng: &mut Rng| if rng.one_in(40) { rng.below(16) } else { rng.below(10) } as u8;
                 out.push(digit(rng) << 4 | digit(rng));
             }
-            Kind::Bytes => out.extend_from_slice(&rng.next().to_le_bytes()),
+            Kind::Bytes => out.extend_from_slice(&rng.bits().to_le_bytes()),
         }
     }
     out.truncate(len);
