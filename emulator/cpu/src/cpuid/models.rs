@@ -40,6 +40,7 @@ const SOUND: &[Feature] =
 const V2: Features = V1.with(&[Sse3, Ssse3, Sse41, Sse42, Popcnt, Cx16, Lahf64]);
 const V3: Features = V2.with(&[Avx, Avx2, Bmi1, Bmi2, F16c, Fma, Lzcnt, Movbe, Xsave]);
 const MAX: Features = V2.with(&[
+    Sse4a,
     Monitor,
     Movbe,
     Pcid,
@@ -135,7 +136,7 @@ pub(crate) fn drop_dependants(features: &mut Features) {
 }
 
 /// What is implemented: the most that a model may be given.
-pub(crate) const IMPLEMENTED: Features = MAX.with(&[Ibpb]);
+pub(crate) const IMPLEMENTED: Features = MAX.with(&[Ibpb, Lzcnt]);
 
 /// Family 1Ah, model 44h, stepping 1. Together with AutoIBRS, SRSO_NO and
 /// SSB_NO it is a processor for which kernels apply no software mitigations:

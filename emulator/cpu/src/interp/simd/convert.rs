@@ -161,10 +161,11 @@ fn from_mm(cpu: &mut Cpu, op: &Op, f: impl FnOnce(u128, u64, &mut Env) -> u128) 
     };
     let mut env = cpu.float_env();
     let value = f(cpu.xmm(op.dst), b, &mut env);
-    cpu.finish_float(&env)?;
     if !op.is_mem() {
+        // Before an unmasked exception, by AMD silicon.
         cpu.enter_mmx();
     }
+    cpu.finish_float(&env)?;
     cpu.set_xmm(op.dst, value);
     Ok(())
 }
@@ -180,6 +181,7 @@ fn to_mm<const DOUBLE: bool, const TRUNCATE: bool>(cpu: &mut Cpu, op: &Op) -> Re
         env = truncating(env);
     }
     let value = if DOUBLE { doubles_to_integers(b, &mut env) } else { singles_to_integers(b, &mut env) };
+    cpu.enter_mmx();
     cpu.finish_float(&env)?;
     cpu.set_mm(op.dst, value as u64);
     Ok(())
