@@ -368,9 +368,9 @@ fn special_registers(
             state.gpr[RDX] = if rng.one_in(3) { rng.below(100) } else { sign };
         }
         Popf | Popfd | Popfq => {
-            // Not TF, NT or AC: they outlive the case.
-            let image = rng.bits() as u32 & 0x3F_0ED5;
-            if !push_contents(state, memory, &u64::from(image & !0x4_4100).to_le_bytes()) {
+            // Not TF, NT, AC or ID: they outlive the case.
+            let image = rng.bits() as u32 & 0x3ED5;
+            if !push_contents(state, memory, &u64::from(image).to_le_bytes()) {
                 // What lies there otherwise may have those.
                 state.gpr[RSP] = NOTHING;
             }
