@@ -24,6 +24,10 @@ pub(crate) enum Source {
     External,
 }
 
+/// Faults in a row while one event is delivered; contributory ones end in a
+/// shutdown after three.
+const LONGEST_CHAIN: usize = 16;
+
 /// Crash reports show this many exceptions.
 const FAULT_CHAIN: usize = 8;
 
@@ -80,7 +84,7 @@ impl Cpu {
     /// shutdown (Intel SDM Vol. 3A 7.15, "Double Fault Exception").
     pub(crate) fn deliver(&mut self, vector: u8, error: Option<u32>, source: Source) {
         let (mut vector, mut error, mut source) = (vector, error, source);
-        loop {
+        for _ in 0..LONGEST_CHAIN {
             self.note_event(vector, error, source);
             let Err(second) = self.deliver_through_table(vector, error, source) else {
                 self.event_delivered(vector);
@@ -99,6 +103,10 @@ impl Cpu {
             };
             (vector, error, source) = (next.vector, next.error_code(), Source::Fault);
         }
+        // A benign exception that raises itself again, such as #AC from pushing
+        // its own frame: silicon would be stuck here for good.
+        log::warn!("exception {vector} cannot be delivered without raising itself: shutdown");
+        self.state.activity = Activity::Shutdown;
     }
 
     /// What every delivered event does beside entering its handler.

@@ -5,7 +5,7 @@ use crate::{Cpu, CpuBus, CpuModel, CpuSignals, Exit, Interpreter, Segment};
 use glassbox_memory::{Gpa, GuestMemory};
 use glassbox_x86_spec::control::{Cr0, Cr4, Efer};
 use glassbox_x86_spec::segment as attr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Where test code is put.
 pub(crate) const CODE: u64 = 0x1000;
@@ -45,11 +45,15 @@ impl CpuBus for OpenBus {
     fn cr8_write(&mut self, _: u8) {}
 }
 
+/// A processor in its reset state with a megabyte of RAM.
+pub(crate) fn cpu_with_bus(bus: Box<dyn CpuBus>) -> Cpu {
+    let memory = GuestMemory::new(1 << 20).expect("a megabyte can be mapped");
+    Cpu::new(memory, bus, Arc::new(CpuSignals::default()), Arc::new(CpuModel::default()))
+}
+
 /// A processor in real mode with CS, DS, ES and SS at 0 and RIP at [`CODE`].
 pub(crate) fn cpu16() -> Cpu {
-    let memory = GuestMemory::new(1 << 20).expect("a megabyte can be mapped");
-    let mut cpu =
-        Cpu::new(memory, Box::new(OpenBus), Arc::new(CpuSignals::default()), Arc::new(CpuModel::default()));
+    let mut cpu = cpu_with_bus(Box::new(OpenBus));
     for seg in &mut cpu.state.segs[..6] {
         *seg = Segment::real(0, 0);
     }
@@ -249,4 +253,46 @@ pub(crate) fn far(opcode: u8, selector: u16, offset: u32) -> Vec<u8> {
     code.extend(offset.to_le_bytes());
     code.extend(selector.to_le_bytes());
     code
+}
+
+/// What a [`log_bus`] was written.
+pub(crate) type Log = Arc<Mutex<Vec<u8>>>;
+
+/// A bus that keeps what is written to port E9h, and what it keeps it in.
+pub(crate) fn log_bus() -> (Box<dyn CpuBus>, Log) {
+    let log = Log::default();
+    (Box::new(LogBus(Arc::clone(&log))), log)
+}
+
+struct LogBus(Log);
+
+impl CpuBus for LogBus {
+    fn mmio_read(&mut self, at: Gpa, size: u8) -> u64 {
+        OpenBus.mmio_read(at, size)
+    }
+    fn mmio_write(&mut self, _: Gpa, _: u8, _: u64) {}
+    fn port_read(&mut self, port: u16, size: u8) -> u32 {
+        OpenBus.port_read(port, size)
+    }
+    fn port_write(&mut self, port: u16, _: u8, value: u32) {
+        if port == 0xE9 {
+            self.0.lock().expect("no other user panicked").push(value as u8);
+        }
+    }
+    fn acknowledge_interrupt(&mut self) -> Option<u8> {
+        None
+    }
+    fn tsc(&mut self) -> u64 {
+        0
+    }
+    fn apic_msr_read(&mut self, _: u32) -> Option<u64> {
+        None
+    }
+    fn apic_msr_write(&mut self, _: u32, _: u64) -> Option<()> {
+        None
+    }
+    fn cr8_read(&mut self) -> u8 {
+        0
+    }
+    fn cr8_write(&mut self, _: u8) {}
 }

@@ -69,7 +69,6 @@ const MAX: Features = V2.with(&[
     Pdpe1gb,
     Rdtscp,
     Prefetchw,
-    Sse4a,
     Wbnoinvd,
 ]);
 

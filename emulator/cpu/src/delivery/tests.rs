@@ -228,3 +228,18 @@ fn an_nmi_blocks_others_until_iret() {
     assert_eq!(cpu.state.rip, HANDLER, "and is taken right after it");
     assert!(cpu.state.nmi_blocked && !cpu.signals.nmi());
 }
+
+#[test]
+fn an_alignment_check_that_raises_itself_does_not_hang() {
+    let mut cpu = protected();
+    // A ring 3 handler pushes on the ring 3 stack, which is misaligned.
+    gate32(&cpu, 17, USER_CODE | 3, HANDLER, INT_GATE, 3);
+    enter_ring3_32(&mut cpu);
+    cpu.state.cr0 |= glassbox_x86_spec::control::Cr0::AM;
+    cpu.state.system_flags |= Flags::AC;
+    cpu.state.regs[gpr::RSP] = STACK + 1;
+    cpu.sync();
+    // push eax
+    assert_eq!(run(&mut cpu, &[0x50], 5), Exit::Stopped);
+    assert_eq!(cpu.fault_chain.back().map(|fault| fault.vector), Some(17));
+}

@@ -9,6 +9,8 @@ mod gate;
 mod iret;
 mod jump;
 mod ret;
+#[cfg(test)]
+mod sweep_tests;
 mod task;
 #[cfg(test)]
 mod task_tests;

@@ -99,8 +99,9 @@ impl Cpu {
             return Err(Exception::ts(index_error(old.selector)));
         }
 
-        let context = self.read_context(descriptor.base(), wide)?;
+        // Saved first: a task may return to itself.
         self.write_context(old.base, old_wide, rip, flags)?;
+        let context = self.read_context(descriptor.base(), wide)?;
         if entry == TaskEntry::Nested {
             self.store_system(descriptor.base(), old.selector)?;
         } else {

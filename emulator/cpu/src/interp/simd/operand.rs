@@ -1,6 +1,5 @@
 //! Operands of SIMD instructions: register files, memory, availability.
 
-use crate::interp::x87;
 use crate::mmu::Access;
 use crate::{Cpu, Exception, Op};
 use glassbox_x86_spec::control::{Cr0, Cr4};
@@ -32,24 +31,23 @@ impl Cpu {
     /// Whether MMX instructions may run now.
     ///
     /// # Errors
-    /// #UD by CR0.EM, #NM by CR0.TS, #MF (or FERR#) for a pending x87
-    /// exception
+    /// #UD by CR0.EM, #NM by CR0.TS, #MF for a pending x87 exception
     /// (Intel SDM Vol. 3A 13.1).
     #[inline(always)]
-    pub(crate) fn mmx_ready(&mut self) -> Result<(), Exception> {
+    pub(crate) fn mmx_ready(&self) -> Result<(), Exception> {
         let blocked = self.state.cr0.bits() & (Cr0::EM | Cr0::TS).bits();
         let error = self.state.fpu.status & ERROR_SUMMARY;
-        if blocked == 0 && error == 0 { Ok(()) } else { self.mmx_blocked() }
+        if blocked == 0 && error == 0 { Ok(()) } else { Err(self.mmx_fault()) }
     }
 
     #[cold]
-    fn mmx_blocked(&mut self) -> Result<(), Exception> {
+    fn mmx_fault(&self) -> Exception {
         if self.state.cr0.contains(Cr0::EM) {
-            Err(Exception::UD)
+            Exception::UD
         } else if self.state.cr0.contains(Cr0::TS) {
-            Err(Exception::NM)
+            Exception::NM
         } else {
-            x87::check_pending(self)
+            Exception::MF
         }
     }
 
@@ -151,7 +149,7 @@ impl Cpu {
 /// XMM or MMX registers, as packed instructions use them.
 pub(crate) trait File {
     /// Whether instructions on these registers may run.
-    fn ready(cpu: &mut Cpu) -> Result<(), Exception>;
+    fn ready(cpu: &Cpu) -> Result<(), Exception>;
     /// Reads a register, zero-extended.
     fn get(cpu: &Cpu, n: u8) -> u128;
     /// Writes a register.
@@ -167,7 +165,7 @@ pub(crate) struct Mm;
 
 impl File for Xmm {
     #[inline(always)]
-    fn ready(cpu: &mut Cpu) -> Result<(), Exception> {
+    fn ready(cpu: &Cpu) -> Result<(), Exception> {
         cpu.sse_ready()
     }
     #[inline(always)]
@@ -186,7 +184,7 @@ impl File for Xmm {
 
 impl File for Mm {
     #[inline(always)]
-    fn ready(cpu: &mut Cpu) -> Result<(), Exception> {
+    fn ready(cpu: &Cpu) -> Result<(), Exception> {
         cpu.mmx_ready()
     }
     #[inline(always)]
