@@ -11,7 +11,13 @@ use std::time::Duration;
 
 /// An x86-64 PC in one program.
 #[derive(Debug, Parser)]
-#[command(name = "glassbox", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(
+    name = "glassbox",
+    version,
+    args_conflicts_with_subcommands = true,
+    args_override_self = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -22,6 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Boot a machine (what happens without a command, too)
+    #[command(args_override_self = true)]
     Run(Box<RunArgs>),
     /// Print a completion script for a shell
     Completions {

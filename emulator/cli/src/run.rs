@@ -34,6 +34,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
     if args.expect.is_some() && matches!(outcome, Outcome::PoweredOff) {
         eprintln!("glassbox: the guest powered off before --expect was seen");
     }
+    log::debug!("at the end: {}", machine.crash_report());
     // Ends the trace, whose last lines are written then.
     machine.set_observer(None);
     let stats = RunStats::new(&machine.stats(), outcome::name(&outcome));

@@ -11,6 +11,12 @@ use glassbox_cpu::{CpuState, Observer, SegReg};
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 
+/// Bytes of one access that a line shows.
+const BYTES_SHOWN: usize = 32;
+/// A line names no further accesses after so many characters: string
+/// instructions make thousands.
+const TOUCHED_LIMIT: usize = 400;
+
 /// Writes what a processor does to a file or pipe.
 ///
 /// A failing writer is reported once, and the trace ends there.
@@ -73,7 +79,11 @@ fn changes(before: &CpuState, after: &CpuState) -> String {
 impl<W: Write + Send> Observer for TraceWriter<W> {
     fn memory(&mut self, address: u64, bytes: &[u8], write: bool) {
         let kind = if write { 'w' } else { 'r' };
-        let _ = write!(self.touched, " {kind}[{address:x}]={}", hex(bytes));
+        if self.touched.len() < TOUCHED_LIMIT {
+            let shown = &bytes[..bytes.len().min(BYTES_SHOWN)];
+            let rest = if shown.len() < bytes.len() { "..." } else { "" };
+            let _ = write!(self.touched, " {kind}[{address:x}]={}{rest}", hex(shown));
+        }
     }
 
     fn event(&mut self, state: &CpuState, vector: u8, error: Option<u32>) {

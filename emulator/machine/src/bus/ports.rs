@@ -41,12 +41,12 @@ impl PortMap {
         Self { slots: vec![NOBODY; PORTS].into(), windows: Vec::new(), reported: Vec::new() }
     }
 
-    /// Gives ports to a device. One port inside another device's window is
-    /// allowed and wins there, as CF9h does inside of CF8h to CFFh.
+    /// Gives ports to a device. Those of PCI configuration (CF8h to CFFh) can be
+    /// given away again: it answers at CF8h to whole dwords only, and the byte at
+    /// CF9h is the reset control register.
     ///
     /// # Errors
-    /// [`MachineError::PortTaken`] where a window would cover ports of another
-    /// device, wholly or beyond its end.
+    /// [`MachineError::PortTaken`] where a port is another device's.
     pub fn claim(
         &mut self,
         device: PortDevice,
@@ -56,15 +56,9 @@ impl PortMap {
         for &window in windows {
             let first = usize::from(window.port);
             let range = first..(first + usize::from(window.len)).min(PORTS);
-            let inside = |slot: u8| {
-                let outer = &self.windows[usize::from(slot) - 1].window;
-                let outer = usize::from(outer.port)..usize::from(outer.port) + usize::from(outer.len);
-                outer.len() > range.len() && outer.contains(&range.start) && range.end <= outer.end
-            };
-            let taken = range.clone().find(|&port| {
-                let slot = self.slots[port];
-                slot != NOBODY && !inside(slot)
-            });
+            let free =
+                |slot: u8| slot == NOBODY || self.windows[usize::from(slot) - 1].device == PortDevice::Pci;
+            let taken = range.clone().find(|&port| !free(self.slots[port]));
             if let Some(port) = taken {
                 return Err(MachineError::PortTaken { port: port as u16, device: name });
             }
@@ -112,14 +106,15 @@ mod tests {
     }
 
     #[test]
-    fn a_small_window_inside_a_large_one_wins_and_an_overlap_is_refused() {
+    fn reset_control_lies_inside_pci_configuration_and_other_overlaps_are_refused() {
         let mut map = PortMap::new();
-        map.claim(PortDevice::Pic, "outer", &[window(0xCF8, 8, 0)]).unwrap();
+        map.claim(PortDevice::Pci, "outer", &[window(0xCF8, 8, 0)]).unwrap();
         map.claim(PortDevice::ResetControl, "inner", &[window(0xCF9, 1, 0)]).unwrap();
-        assert_eq!(map.find(0xCF8).unwrap().device, PortDevice::Pic);
+        assert_eq!(map.find(0xCF8).unwrap().device, PortDevice::Pci);
         assert_eq!(map.find(0xCF8).unwrap().left, 8, "a dword at CF8h is the outer device's");
         assert_eq!(map.find(0xCF9).unwrap().device, PortDevice::ResetControl);
-        let error = map.claim(PortDevice::Pit, "late", &[window(0xCF0, 16, 0)]).unwrap_err();
-        assert!(matches!(error, MachineError::PortTaken { port: 0xCF8, device: "late" }), "{error}");
+        map.claim(PortDevice::Uart(0), "uart", &[window(0x3F8, 8, 0)]).unwrap();
+        let error = map.claim(PortDevice::Pit, "late", &[window(0x3F0, 16, 0)]).unwrap_err();
+        assert!(matches!(error, MachineError::PortTaken { port: 0x3F8, device: "late" }), "{error}");
     }
 }

@@ -1,0 +1,6 @@
+//! The built binary, run on tiny hand-assembled guests.
+
+mod clock;
+mod common;
+mod errors;
+mod exit_codes;
