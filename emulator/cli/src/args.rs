@@ -3,6 +3,7 @@
 use crate::serial::SerialTarget;
 use crate::units::{parse_clock, parse_count, parse_duration, parse_port, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use glassbox_cpu::CpuModel;
 use glassbox_machine::ClockMode;
 use regex::bytes::Regex;
 use std::ffi::OsString;
@@ -56,6 +57,10 @@ pub struct RunArgs {
     /// Guest RAM, such as 512M or 2G; a bare number is in MiB
     #[arg(short, long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
     pub memory: u64,
+
+    /// Processor model, with features to add or take away: MODEL[,+FEATURE][,-FEATURE]
+    #[arg(long, value_name = "MODEL", default_value = "max")]
+    pub cpu: CpuModel,
 
     /// Kernel to boot directly
     #[arg(long, value_name = "F")]

@@ -57,6 +57,7 @@ fn run_guest(
     let uses_stdio = args.serial.is_empty() || args.serial.contains(&serial::SerialTarget::Stdio);
     let mut config = MachineConfig::new(kernel);
     config.memory = args.memory;
+    config.model = args.cpu.clone();
     config.clock = args.clock;
     config.debug_exit = args.debug_exit;
     config.control = control.clone();

@@ -7,6 +7,7 @@
 use crate::mode::Mode;
 use crate::op::Op;
 use glassbox_memory::{PAGE_MASK, PAGE_SHIFT};
+use iced_x86::{Code, Mnemonic};
 use std::collections::HashMap;
 
 /// Index of a block in the cache.
@@ -27,6 +28,9 @@ pub struct Block {
     pub second_page: Option<u64>,
     /// Mode it was decoded in.
     pub mode: Mode,
+    /// Ends without an instruction that could change the mode, mappings, flags
+    /// that matter to interrupts, or whether the processor runs at all.
+    pub plain: bool,
     /// Where execution went from here the last two times it differed.
     links: [Link; 2],
 }
@@ -43,7 +47,8 @@ struct Link {
 impl Block {
     /// A block without successors.
     pub fn new(ops: Vec<Op>, start: u64, second_page: Option<u64>, mode: Mode) -> Self {
-        Self { ops: ops.into_boxed_slice(), start, second_page, mode, links: [Link::default(); 2] }
+        let plain = ops.last().is_some_and(|op| op.flags & Op::ENDS_BLOCK == 0 || is_near_branch(op.code));
+        Self { ops: ops.into_boxed_slice(), start, second_page, mode, plain, links: [Link::default(); 2] }
     }
 
     /// Bytes of code.
@@ -57,6 +62,16 @@ impl Block {
 struct FrontEntry {
     key: u64,
     id: BlockId,
+}
+
+/// Whether an instruction sets RIP and nothing else that blocks depend on.
+fn is_near_branch(code: Code) -> bool {
+    code.is_jcc_short_or_near()
+        || code.is_jmp_short_or_near()
+        || code.is_jmp_near_indirect()
+        || code.is_call_near()
+        || code.is_call_near_indirect()
+        || code.mnemonic() == Mnemonic::Ret
 }
 
 /// All decoded blocks of one engine.

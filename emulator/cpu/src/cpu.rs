@@ -118,6 +118,16 @@ impl Cpu {
         self.sync();
     }
 
+    /// Drives A20M#: off masks bit 20 of physical addresses. Translations that
+    /// were made with the other setting go.
+    pub fn set_a20(&mut self, on: bool) {
+        if self.state.a20 != on {
+            self.state.a20 = on;
+            self.tlb.flush_all();
+            self.sync();
+        }
+    }
+
     /// Derives everything that is cached from the state anew: decoding mode,
     /// MMU table, slow-path conditions. Call after segment, CPL, CR, EFER,
     /// EFLAGS.AC/VM or DR7 changes. Cheap.

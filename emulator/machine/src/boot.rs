@@ -8,34 +8,41 @@ use glassbox_tables::TablesConfig;
 use glassbox_x86_spec::control::{Cr0, Cr4, Efer, Flags};
 use glassbox_x86_spec::segment as attr;
 
-/// MTRRs and fixed ranges enabled, write-back by default (Intel SDM Vol. 3A 12.11.2.1).
-const MTRR_DEFAULT: u64 = 0xC06;
-const MTRR_WRITE_BACK: u64 = 0x0606_0606_0606_0606;
-const MTRR_UNCACHEABLE: u64 = 0;
-/// The fixed range registers of A0000h to BFFFFh: the VGA window.
-const MTRR_FIXED_VGA: usize = 2;
-/// C0000000h to FFFFFFFFh, where devices are: uncacheable.
-const MTRR_DEVICES_BASE: u64 = 0xC000_0000;
-const MTRR_DEVICES_MASK: u64 = 0xFF_C000_0800;
+/// C0000000h to FFFFFFFFh, where devices are: uncached by the MTRRs.
+const DEVICES_START: u64 = 0xC000_0000;
+
+/// How a BIOS leaves the chipset: PCI interrupts A and B on IRQ 10, C and D on
+/// IRQ 11, both level triggered; C0000h to FFFFFh are RAM.
+const BIOS_PORT_WRITES: [(u16, u8, u32); 9] = [
+    (CONFIG_ADDRESS, 4, 0x8000_0860),
+    (CONFIG_DATA, 4, 0x0B0B_0A0A),
+    (0x4D1, 1, 0x0C),
+    (CONFIG_ADDRESS, 4, 0x8000_0058),
+    (CONFIG_DATA + 1, 1, 0x30),
+    (CONFIG_DATA + 2, 2, 0x3333),
+    (CONFIG_ADDRESS, 4, 0x8000_005C),
+    (CONFIG_DATA, 4, 0x3333_3333),
+    (CONFIG_ADDRESS, 4, 0),
+];
+const CONFIG_ADDRESS: u16 = 0xCF8;
+const CONFIG_DATA: u16 = 0xCFC;
 
 /// Leaves processor and board as a BIOS does before it boots.
 pub(crate) fn leave_firmware_state(cpu: &mut Cpu, board: &mut Board) {
     if let Some(apic) = board.interrupts.lapics.first_mut() {
         apic.set_virtual_wire_mode();
     }
+    for (port, size, value) in BIOS_PORT_WRITES {
+        board.port_write(port, size, value);
+    }
     board.interrupts.settle();
-    let msr = &mut cpu.state.msr;
-    msr.mtrr_def_type = MTRR_DEFAULT;
-    msr.mtrr_fixed = [MTRR_WRITE_BACK; 11];
-    msr.mtrr_fixed[MTRR_FIXED_VGA] = MTRR_UNCACHEABLE;
-    msr.mtrr_variable[0] = MTRR_DEVICES_BASE;
-    msr.mtrr_variable[1] = MTRR_DEVICES_MASK;
-    cpu.state.a20 = true;
+    cpu.set_firmware_mtrrs(DEVICES_START);
+    cpu.set_a20(true);
 }
 
 /// Puts ACPI tables and kernel into memory and the processor at its entry.
 pub(crate) fn load_kernel(cpu: &mut Cpu, kernel: &Kernel) -> Result<(), MachineError> {
-    let tables = TablesConfig { hpet: None, ..TablesConfig::new(vec![0]) };
+    let tables = TablesConfig::new(vec![0]);
     let installed = glassbox_tables::install(&cpu.memory, &tables)?;
     let entry = glassbox_boot::load(
         &cpu.memory,

@@ -17,6 +17,8 @@ use glassbox_cpu::CpuSignals;
 use glassbox_device_api::{InterruptQueue, Signal};
 use std::sync::Arc;
 
+pub(crate) const TIMER_IRQ: u8 = 0;
+pub(crate) const RTC_IRQ: u8 = 8;
 /// The I/O APIC input of the timer, whose own is taken by the 8259A's INTR.
 const TIMER_PIN: usize = 2;
 /// The I/O APIC input of PIRQ A.
@@ -46,6 +48,7 @@ pub(crate) struct Interrupts {
     processors: Vec<Arc<CpuSignals>>,
     /// ISA interrupt that each PIRQ is routed to by the ISA bridge.
     pirq_routes: [Option<u8>; 4],
+    nmi_masked: bool,
     pub requests: BoardRequests,
     /// Interrupts that processors acknowledged.
     pub acknowledged: u64,
@@ -62,6 +65,7 @@ impl Interrupts {
             lapics,
             processors,
             pirq_routes: [None; 4],
+            nmi_masked: false,
             requests: BoardRequests::default(),
             acknowledged: 0,
             smi_reported: false,
@@ -87,7 +91,7 @@ impl Interrupts {
     fn drive(&mut self, input: Input, level: bool) {
         match input {
             Input::Isa(irq) => {
-                self.ioapic.set_pin(if irq == 0 { TIMER_PIN } else { usize::from(irq) }, level);
+                self.ioapic.set_pin(if irq == TIMER_IRQ { TIMER_PIN } else { usize::from(irq) }, level);
                 self.drive_pic(irq);
             }
             Input::Pirq(n) => {
@@ -96,11 +100,8 @@ impl Interrupts {
                     self.drive_pic(irq);
                 }
             }
-            Input::Nmi => {
-                for apic in &mut self.lapics {
-                    apic.set_lint(1, level);
-                }
-            }
+            Input::IoApic(pin) => self.ioapic.set_pin(pin.into(), level),
+            Input::Nmi => self.wire_nmi(),
             Input::A20 => self.requests.a20 = Some(level),
             Input::Init | Input::Reset => self.requests.reset |= level,
         }
@@ -120,6 +121,30 @@ impl Interrupts {
         self.ioapic.set_pin(0, intr);
         for apic in &mut self.lapics {
             apic.set_lint(0, intr);
+        }
+    }
+
+    /// The NMI sources lead to LINT1, unless the RTC's index port holds them back.
+    fn wire_nmi(&mut self) {
+        let nmi = self.wires.level(Input::Nmi) && !self.nmi_masked;
+        for apic in &mut self.lapics {
+            apic.set_lint(1, nmi);
+        }
+    }
+
+    /// Bit 7 of the RTC's index port.
+    pub fn set_nmi_masked(&mut self, masked: bool) {
+        if std::mem::replace(&mut self.nmi_masked, masked) != masked {
+            self.wire_nmi();
+        }
+    }
+
+    /// The HPET takes over, or gives back, the interrupts of PIT and RTC.
+    pub fn set_hpet_replaces_legacy(&mut self, on: bool) {
+        if self.wires.set_hpet_replaces_legacy(on) {
+            for irq in [TIMER_IRQ, RTC_IRQ] {
+                self.drive(Input::Isa(irq), self.wires.level(Input::Isa(irq)));
+            }
         }
     }
 

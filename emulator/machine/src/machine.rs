@@ -8,8 +8,9 @@ use crate::{ClockMode, Control, CrashReport, Kernel, MachineConfig, MachineError
 use glassbox_cpu::{Cpu, CpuSignals, Interpreter, Observer};
 use glassbox_device_api::{ResetKind, VmClock};
 use glassbox_memory::GuestMemory;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A PC: processor, memory, board, and what it boots.
 pub struct Machine {
@@ -46,11 +47,15 @@ impl Machine {
             serial: config.serial,
             debug_console: config.debug_console,
             debug_exit: config.debug_exit,
+            ram: (memory.low_ram_size(), memory.high_ram_size()),
+            rtc_seconds: rtc_seconds(config.clock),
         })?;
         let board = Arc::new(Mutex::new(board));
         let bus = Box::new(ProcessorBus::new(Arc::clone(&board), clock.clone(), 0));
+        let mut cpu = Cpu::new(memory, bus, signals, Arc::new(config.model));
+        cpu.seed_entropy(entropy(config.clock));
         let mut machine = Self {
-            cpu: Cpu::new(memory, bus, signals, Arc::new(config.model)),
+            cpu,
             engine: Interpreter::new(),
             board,
             clock,
@@ -126,5 +131,30 @@ impl Machine {
                 apic.set_tsc_offset(offset);
             }
         }
+    }
+}
+
+/// What the RTC of a machine that runs on instructions shows at power-on:
+/// 2026-01-01 00:00:00.
+const REPEATABLE_DATE: i64 = 1_767_225_600;
+/// Where RDRAND and RDSEED of such a machine begin.
+const REPEATABLE_ENTROPY: u64 = 0x6C61_7373_626F_7821;
+
+/// The date at power-on: the host's, unless runs are to repeat.
+fn rtc_seconds(clock: ClockMode) -> i64 {
+    match clock {
+        ClockMode::Instructions { .. } => REPEATABLE_DATE,
+        ClockMode::Host => {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since.as_secs()).unwrap_or(REPEATABLE_DATE)
+        }
+    }
+}
+
+/// The seed of the guest's random numbers: the host's randomness, unless runs are to repeat.
+fn entropy(clock: ClockMode) -> u64 {
+    match clock {
+        ClockMode::Instructions { .. } => REPEATABLE_ENTROPY,
+        ClockMode::Host => RandomState::new().hash_one(0),
     }
 }

@@ -129,8 +129,7 @@ impl Machine {
             // is the machine that starts anew.
             self.reset()?;
         } else if requests.a20.is_some() && self.cpu.state.a20 != a20 {
-            self.cpu.state.a20 = a20;
-            self.cpu.sync();
+            self.cpu.set_a20(a20);
         }
         Ok(None)
     }

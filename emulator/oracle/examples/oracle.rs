@@ -1,11 +1,12 @@
 //! Compares our processor with the host's:
-//! `cargo run -p glassbox-oracle --example oracle -- [--cases N] [--seed S] [--form TEXT] [--undefined]`.
+//! `cargo run -p glassbox-oracle --example oracle -- [--cases N] [--seed S] [--form TEXT] [--bits 64|32] [--undefined]`.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     use glassbox_oracle::report::{Report, describe};
     use glassbox_oracle::{Session, forms};
     let (mut cases, mut seed, mut filter, mut undefined) = (200, 1, String::new(), false);
+    let mut sizes = vec![64, 32];
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -13,6 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--cases" => cases = value()?.parse()?,
             "--seed" => seed = value()?.parse()?,
             "--form" => filter = value()?.to_lowercase(),
+            "--bits" => sizes = vec![value()?.parse()?],
             "--undefined" => undefined = true,
             _ => return Err(format!("unknown argument {argument}").into()),
         }
@@ -20,9 +22,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut session = Session::new()?;
     let mut report = Report::default();
     let start = std::time::Instant::now();
-    for code in forms::forms() {
-        if format!("{code:?}").to_lowercase().contains(&filter) {
-            session.run_form(code, cases, seed, &mut report);
+    for bits in sizes {
+        for code in forms::forms(bits) {
+            if format!("{code:?}").to_lowercase().contains(&filter) {
+                session.run_form(code, bits, cases, seed, &mut report);
+            }
         }
     }
     let seconds = start.elapsed().as_secs_f64();

@@ -7,12 +7,22 @@ use crate::user::{Fault, UserState};
 pub struct Case {
     /// The form, as iced-x86 names it.
     pub form: iced_x86::Code,
+    /// Code size: 64, or 32 for compatibility mode with flat segments.
+    pub bits: u32,
     /// The instruction's bytes, put at [`crate::layout::ENTRY`].
     pub bytes: Vec<u8>,
     /// State before.
     pub state: UserState,
     /// Bytes that differ from the background: address and contents.
     pub memory: Vec<(u64, Vec<u8>)>,
+}
+
+impl Case {
+    /// The decoded instruction.
+    pub fn instruction(&self) -> iced_x86::Instruction {
+        let at = crate::layout::ENTRY;
+        iced_x86::Decoder::with_ip(self.bits, &self.bytes, at, iced_x86::DecoderOptions::AMD).decode()
+    }
 }
 
 /// What a processor made of a case.

@@ -4,7 +4,7 @@ use crate::case::{Case, Outcome};
 use crate::layout::DATA;
 use crate::user::Fault;
 use glassbox_x86_spec::paging::PF_P;
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, RflagsBits};
+use iced_x86::{Code, Instruction, RflagsBits};
 use std::fmt;
 
 /// One thing that differs.
@@ -117,15 +117,17 @@ pub fn differences(
     if e.rip != g.rip {
         note(What::Rip, format!("{:#x}", e.rip), format!("{:#x}", g.rip));
     }
+    // A POPA that faults on AMD silicon has loaded some registers; it starts over
+    // with the same stack pointer, so nobody can tell.
+    let partial = matches!(case.form, Code::Popaw | Code::Popad) && expected.fault.is_some();
     for n in 0..16 {
-        if e.gpr[n] != g.gpr[n] {
+        if e.gpr[n] != g.gpr[n] && !partial {
             note(What::Gpr(n), format!("{:#x}", e.gpr[n]), format!("{:#x}", g.gpr[n]));
         }
     }
     let changed = e.flags ^ g.flags;
     if changed != 0 {
-        let i = Decoder::with_ip(64, &case.bytes, 0, DecoderOptions::AMD).decode();
-        let undefined = undefined_flags(&i);
+        let undefined = undefined_flags(&case.instruction());
         for (bits, what) in [
             (changed & !undefined, What::Flags(changed & !undefined)),
             (changed & undefined, What::UndefinedFlags(changed & undefined)),

@@ -54,6 +54,7 @@ pub struct Emulated {
     pub cpu: Cpu,
     interpreter: Interpreter,
     ready: CpuState,
+    code_32: Segment,
     background: Vec<u8>,
     data: Vec<u8>,
 }
@@ -73,7 +74,9 @@ impl Emulated {
         let state = &mut cpu.state;
         state.segs[..6].fill(Segment::default());
         state.segs[SegReg::Cs as usize] = flat(attr::L | attr::CODE, 0x33);
-        state.segs[SegReg::Ss as usize] = flat(attr::DB, 0x2B);
+        for seg in [SegReg::Ss, SegReg::Ds, SegReg::Es] {
+            state.segs[seg as usize] = flat(attr::DB, 0x2B);
+        }
         state.cr0 = Cr0::PE | Cr0::PG | Cr0::NE | Cr0::WP | Cr0::ET | Cr0::MP;
         state.cr3 = TABLES;
         state.cr4 = Cr4::PAE | Cr4::OSFXSR | Cr4::OSXMMEXCPT | Cr4::OSXSAVE | Cr4::FSGSBASE;
@@ -83,9 +86,10 @@ impl Emulated {
         state.set_rflags(glassbox_x86_spec::control::Flags::IF);
         cpu.sync();
         let ready = cpu.state.clone();
+        let code_32 = flat(attr::DB | attr::CODE, 0x23);
         let background = background_image(DATA_LEN);
         let data = vec![0; DATA_LEN as usize];
-        let mut this = Self { cpu, interpreter: Interpreter::new(), ready, background, data };
+        let mut this = Self { cpu, interpreter: Interpreter::new(), ready, code_32, background, data };
         this.poke(CODE_AT, &vec![0xCC; CODE_LEN as usize]);
         this.poke(READ_ONLY_AT, &background_image(READ_ONLY_LEN));
         this
@@ -112,6 +116,9 @@ impl Emulated {
         self.cpu.state.clone_from(&self.ready);
         case.state.apply(&mut self.cpu.state);
         self.cpu.state.rip = ENTRY;
+        if case.bits == 32 {
+            self.cpu.state.segs[SegReg::Cs as usize] = self.code_32;
+        }
         self.cpu.sync();
         let result = self.execute();
         let fault = result.err().map(|e| Fault {

@@ -22,9 +22,9 @@ pub struct Encoded {
     pub offsets: ConstantOffsets,
 }
 
-/// Decodes `bytes` as they would lie at `at`.
-pub fn decode(bytes: &[u8], at: u64) -> Option<Encoded> {
-    let mut decoder = Decoder::with_ip(64, bytes, at, DecoderOptions::AMD);
+/// Decodes `bytes` as they would lie at `at`, in code of `bits` bits.
+pub fn decode(bytes: &[u8], at: u64, bits: u32) -> Option<Encoded> {
+    let mut decoder = Decoder::with_ip(bits, bytes, at, DecoderOptions::AMD);
     let instruction = decoder.decode();
     if instruction.is_invalid() {
         return None;
@@ -34,10 +34,10 @@ pub fn decode(bytes: &[u8], at: u64) -> Option<Encoded> {
 }
 
 /// A random encoding of `code` at the address `at`, if chance finds one.
-pub fn random(code: Code, at: u64, rng: &mut Rng) -> Option<Encoded> {
+pub fn random(code: Code, at: u64, bits: u32, rng: &mut Rng) -> Option<Encoded> {
     for _ in 0..300 {
-        let bytes = attempt(code, rng);
-        if let Some(encoded) = decode(&bytes, at)
+        let bytes = attempt(code, bits, rng);
+        if let Some(encoded) = decode(&bytes, at, bits)
             && encoded.instruction.code() == code
         {
             return Some(encoded);
@@ -46,11 +46,11 @@ pub fn random(code: Code, at: u64, rng: &mut Rng) -> Option<Encoded> {
     None
 }
 
-fn attempt(code: Code, rng: &mut Rng) -> Vec<u8> {
+fn attempt(code: Code, bits: u32, rng: &mut Rng) -> Vec<u8> {
     let op = code.op_code();
     let mut bytes = match op.encoding() {
-        EncodingKind::VEX => vex(code, rng),
-        _ => legacy(code, rng),
+        EncodingKind::VEX => vex(code, bits, rng),
+        _ => legacy(code, bits, rng),
     };
     let embedded = (0..op.op_count()).any(|n| {
         matches!(
@@ -81,7 +81,7 @@ fn attempt(code: Code, rng: &mut Rng) -> Vec<u8> {
     bytes
 }
 
-fn legacy(code: Code, rng: &mut Rng) -> Vec<u8> {
+fn legacy(code: Code, bits: u32, rng: &mut Rng) -> Vec<u8> {
     let op = code.op_code();
     let mut bytes = Vec::with_capacity(24);
     if op.can_use_lock_prefix() && rng.one_in(3) {
@@ -101,7 +101,8 @@ fn legacy(code: Code, rng: &mut Rng) -> Vec<u8> {
     if op.operand_size() == 16 {
         bytes.push(0x66);
     }
-    if op.address_size() == 32 || op.address_size() == 0 && rng.one_in(16) {
+    let other_size = if bits == 64 { 32 } else { 16 };
+    if op.address_size() == other_size || op.address_size() == 0 && rng.one_in(16) {
         bytes.push(0x67);
     }
     if rng.one_in(16) {
@@ -112,7 +113,7 @@ fn legacy(code: Code, rng: &mut Rng) -> Vec<u8> {
         0 => rng.one_in(4),
         _ => false,
     };
-    if wide || rng.one_in(2) {
+    if bits == 64 && (wide || rng.one_in(2)) {
         let fields = if rng.one_in(4) { 0 } else { rng.bits() as u8 & 7 };
         bytes.push(0x40 | u8::from(wide) << 3 | fields);
     }
@@ -125,7 +126,7 @@ fn legacy(code: Code, rng: &mut Rng) -> Vec<u8> {
     bytes
 }
 
-fn vex(code: Code, rng: &mut Rng) -> Vec<u8> {
+fn vex(code: Code, bits: u32, rng: &mut Rng) -> Vec<u8> {
     let op = code.op_code();
     let pp = match op.mandatory_prefix() {
         MandatoryPrefix::P66 => 1,
@@ -140,8 +141,10 @@ fn vex(code: Code, rng: &mut Rng) -> Vec<u8> {
     };
     let w = if op.is_wig() { rng.below(2) as u8 } else { op.w() as u8 };
     let l = if op.is_lig() { rng.below(2) as u8 } else { op.l() as u8 };
-    let vvvv = if rng.one_in(2) { 15 } else { rng.below(16) as u8 };
-    let rxb = rng.bits() as u8 & 0xE0;
+    // Outside 64-bit mode these bits are what tells VEX from LES and LDS.
+    let fixed = if bits == 64 { 0 } else { 8 };
+    let vvvv = if rng.one_in(2) { 15 } else { rng.below(16) as u8 | fixed };
+    let rxb = if bits == 64 { rng.bits() as u8 & 0xE0 } else { 0xE0 };
     let mut bytes = Vec::with_capacity(24);
     if rng.one_in(16) {
         bytes.push(0x67);

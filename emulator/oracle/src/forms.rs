@@ -1,17 +1,17 @@
 //! Which instruction forms are compared.
 
-use iced_x86::{Code, CpuidFeature, EncodingKind, FlowControl, MemorySize, Mnemonic};
+use iced_x86::{Code, CpuidFeature, EncodingKind, FlowControl, MemorySize, Mnemonic, OpCodeOperandKind};
 
-/// All forms that user code can execute in 64-bit mode on this host and whose
-/// outcome depends on nothing but the state that a case has.
-pub fn forms() -> Vec<Code> {
-    Code::values().filter(|&code| is_comparable(code)).collect()
+/// All forms that user code of `bits` bits (64 or 32) can execute on this host and
+/// whose outcome depends on nothing but the state that a case has.
+pub fn forms(bits: u32) -> Vec<Code> {
+    Code::values().filter(|&code| is_comparable(code, bits)).collect()
 }
 
-fn is_comparable(code: Code) -> bool {
+fn is_comparable(code: Code, bits: u32) -> bool {
     let op = code.op_code();
     op.is_instruction()
-        && op.mode64()
+        && if bits == 64 { op.mode64() } else { op.mode32() && op.compatibility_mode() }
         && op.cpl3()
         && !op.must_be_cpl0()
         && !op.is_privileged()
@@ -27,10 +27,11 @@ fn is_comparable(code: Code) -> bool {
 fn is_excluded(code: Code) -> bool {
     use Mnemonic::*;
     // Far transfers need descriptors: the host's GDT is the operating system's.
-    let far = matches!(
-        code.op_code().memory_size(),
-        MemorySize::SegPtr16 | MemorySize::SegPtr32 | MemorySize::SegPtr64
-    );
+    let far =
+        matches!(
+            code.op_code().memory_size(),
+            MemorySize::SegPtr16 | MemorySize::SegPtr32 | MemorySize::SegPtr64
+        ) || matches!(code.op_code().op0_kind(), OpCodeOperandKind::farbr2_2 | OpCodeOperandKind::farbr4_2);
     // INT n and the like enter the operating system.
     let system = matches!(code.flow_control(), FlowControl::Interrupt | FlowControl::XbeginXabortXend);
     far || system
@@ -46,9 +47,10 @@ fn is_excluded(code: Code) -> bool {
             | Xrstor64 | Xrstors | Xrstors64 => true,
             // Images with the last instruction and operand pointers, which AMD
             // processors keep only for unmasked exceptions.
-            Fnstenv | Fldenv | Fnsave | Frstor | Fxsave | Fxsave64 | Fxrstor | Fxrstor64 => true,
+            Fxrstor | Fxrstor64 | Fxsave | Fxsave64 => true,
             // FS and GS belong to the host's C library, and selectors to its GDT.
-            Rdfsbase | Rdgsbase | Wrfsbase | Wrgsbase | Lfs | Lgs | Lss | Lar | Lsl | Verr | Verw => true,
+            Rdfsbase | Rdgsbase | Wrfsbase | Wrgsbase | Lds | Les | Lfs | Lgs | Lss | Lar | Lsl | Verr
+            | Verw => true,
             // Emulated by the host's kernel (UMIP).
             Smsw | Sgdt | Sidt | Sldt | Str => true,
             // Wait for something.
@@ -61,8 +63,12 @@ fn is_excluded(code: Code) -> bool {
             // Loads of segment registers.
             Mov => matches!(code, Code::Mov_Sreg_rm16 | Code::Mov_Sreg_r32m16 | Code::Mov_Sreg_r64m16),
             Pop => matches!(
-                code,
-                Code::Popw_FS | Code::Popw_GS | Code::Popq_FS | Code::Popq_GS | Code::Popd_FS | Code::Popd_GS
+                code.op_code().op0_kind(),
+                OpCodeOperandKind::es
+                    | OpCodeOperandKind::ss
+                    | OpCodeOperandKind::ds
+                    | OpCodeOperandKind::fs
+                    | OpCodeOperandKind::gs
             ),
             // The INT3 that ends every case.
             Int3 => true,

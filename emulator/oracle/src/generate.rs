@@ -18,37 +18,50 @@ const RBP: usize = 5;
 const RSI: usize = 6;
 const RDI: usize = 7;
 
-/// A case of `code`; `None` if chance found no encoding.
-pub fn case(code: Code, rng: &mut Rng) -> Option<Case> {
+/// A case of `code` in code of `bits` bits; `None` if chance found no encoding.
+pub fn case(code: Code, bits: u32, rng: &mut Rng) -> Option<Case> {
     for _ in 0..20 {
-        let encoded = encode::random(code, ENTRY, rng)?;
+        let encoded = encode::random(code, ENTRY, bits, rng)?;
         // Gathers take their addresses from vector lanes.
         if encoded.instruction.is_vsib() {
             return None;
         }
-        if let Some(case) = with_state(code, encoded, rng) {
+        if let Some(case) = with_state(code, bits, encoded, rng) {
             return Some(case);
         }
     }
     None
 }
 
-fn with_state(code: Code, mut encoded: Encoded, rng: &mut Rng) -> Option<Case> {
-    bias_immediate(&mut encoded, rng);
+fn with_state(code: Code, bits: u32, mut encoded: Encoded, rng: &mut Rng) -> Option<Case> {
+    bias_immediate(&mut encoded, bits, rng);
     let kind = Kind::of(code.op_code().memory_size());
     let mut state = random_state(kind, rng);
+    if bits == 32 {
+        narrow(&mut state);
+    }
     let mut memory = Vec::new();
     special_registers(&encoded.instruction, &mut state, &mut memory, rng);
     if encoded.instruction.op_kinds().any(|kind| kind == OpKind::Memory) {
         place_operand(&mut encoded, &mut state, &mut memory, kind, rng)?;
     }
-    branch_target(&mut encoded, &mut state, &mut memory, rng)?;
-    let again = encode::decode(&encoded.bytes, ENTRY)?;
+    branch_target(&mut encoded, bits, &mut state, &mut memory, rng)?;
+    let again = encode::decode(&encoded.bytes, ENTRY, bits)?;
     if again.instruction.code() != code {
         return None;
     }
+    if bits == 32 {
+        narrow(&mut state);
+    }
     state.rip = ENTRY;
-    Some(Case { form: code, bytes: again.bytes, state, memory })
+    Some(Case { form: code, bits, bytes: again.bytes, state, memory })
+}
+
+/// What 32-bit code has: eight registers of 32 bits.
+fn narrow(state: &mut UserState) {
+    for (n, gpr) in state.gpr.iter_mut().enumerate() {
+        *gpr = if n < 8 { *gpr & 0xFFFF_FFFF } else { 0 };
+    }
 }
 
 /// Random registers of every kind; vector lanes hold what `kind` says, mostly.
@@ -129,14 +142,14 @@ fn x87(rng: &mut Rng) -> X87 {
     X87 { control, status, full, st }
 }
 
-fn bias_immediate(encoded: &mut Encoded, rng: &mut Rng) {
+fn bias_immediate(encoded: &mut Encoded, bits: u32, rng: &mut Rng) {
     let offsets = encoded.offsets;
     if offsets.has_immediate() && rng.one_in(2) {
         let len = offsets.immediate_size();
         let value = values::integer(rng, 8 * len as u32);
         let at = offsets.immediate_offset();
         encoded.bytes[at..at + len].copy_from_slice(&value.to_le_bytes()[..len]);
-        if let Some(again) = encode::decode(&encoded.bytes, ENTRY) {
+        if let Some(again) = encode::decode(&encoded.bytes, ENTRY, bits) {
             *encoded = again;
         }
     }
@@ -250,6 +263,10 @@ fn solve_address(encoded: &mut Encoded, state: &mut UserState, at: u64, rng: &mu
     let displacement = i.memory_displacement64();
     let address_size = if base != Register::None { base.size() } else { index.size() };
     let fits_32 = at <= u64::from(u32::MAX);
+    if address_size == 2 || encoded.offsets.displacement_size() == 2 {
+        // Nothing is mapped that low: the access faults, wherever it goes.
+        return Some(());
+    }
     match (base, index) {
         (Register::RIP | Register::EIP, _) => {
             if !fits_32 {
@@ -351,9 +368,12 @@ fn special_registers(
             state.gpr[RDX] = if rng.one_in(3) { rng.below(100) } else { sign };
         }
         Popf | Popfd | Popfq => {
-            // Not TF, NT or AC: they outlive the case.
-            let image = rng.bits() as u32 & 0x3F_0ED5;
-            push_contents(state, memory, &u64::from(image & !0x4_4100).to_le_bytes());
+            // Not TF, NT, AC or ID: they outlive the case.
+            let image = rng.bits() as u32 & 0x3ED5;
+            if !push_contents(state, memory, &u64::from(image).to_le_bytes()) {
+                // What lies there otherwise may have those.
+                state.gpr[RSP] = NOTHING;
+            }
         }
         Cmpxchg if rng.one_in(2) && i.op0_kind() == OpKind::Register => {
             let n = gpr_number(i.op0_register());
@@ -415,6 +435,7 @@ fn string_registers(i: &Instruction, state: &mut UserState, memory: &mut Vec<(u6
 /// Branches mostly go to where INT3s are, never into themselves.
 fn branch_target(
     encoded: &mut Encoded,
+    bits: u32,
     state: &mut UserState,
     memory: &mut Vec<(u64, Vec<u8>)>,
     rng: &mut Rng,
@@ -452,7 +473,7 @@ fn branch_target(
             let displacement = goal.wrapping_sub(ENTRY + len) as u32;
             encoded.bytes[at..at + 4].copy_from_slice(&displacement.to_le_bytes());
         }
-        let again = encode::decode(&encoded.bytes, ENTRY)?;
+        let again = encode::decode(&encoded.bytes, ENTRY, bits)?;
         if itself.contains(&again.instruction.near_branch_target()) {
             return None;
         }

@@ -33,6 +33,11 @@ const XSTATE_MAGIC: u32 = 0x4650_5853;
 /// RFLAGS bits that no case may change: TF and AC stay clear.
 const INTERRUPT_FLAG: u32 = 0x202;
 
+/// Linux's selectors of 64-bit code, 32-bit code and data.
+const CODE_64: u16 = 0x33;
+const CODE_32: u16 = 0x23;
+const USER_DATA: u16 = 0x2B;
+
 /// GPRs at their encoding order in the signal frame.
 const GREGS: [c_int; 16] = [
     libc::REG_RAX,
@@ -65,6 +70,7 @@ enum Phase {
 struct Exchange {
     phase: Phase,
     state: UserState,
+    bits: u32,
     fault: Option<Fault>,
     saved_gregs: [i64; 23],
     saved_fpu: Vec<u8>,
@@ -120,6 +126,7 @@ impl Native {
         let mut exchange = Box::new(Exchange {
             phase: Phase::Idle,
             state: UserState::default(),
+            bits: 64,
             fault: None,
             saved_gregs: [0; 23],
             saved_fpu: Vec::with_capacity(1 << 14),
@@ -139,6 +146,7 @@ impl Native {
                 old_actions.push(old);
             }
         }
+        set_data_segments(USER_DATA);
         Ok(Self {
             exchange,
             old_actions,
@@ -165,6 +173,7 @@ impl Native {
         let exchange = &mut *self.exchange;
         exchange.state = case.state.clone();
         exchange.state.rip = ENTRY;
+        exchange.bits = case.bits;
         exchange.fault = None;
         exchange.phase = Phase::Enter;
         EXCHANGE.store(exchange, Ordering::SeqCst);
@@ -190,10 +199,18 @@ impl Drop for Native {
             // SAFETY: `old` is what sigaction gave us for this signal.
             unsafe { libc::sigaction(*signal, old, std::ptr::null_mut()) };
         }
+        set_data_segments(0);
         // SAFETY: puts back what `new` found; our stack is not in use here.
         unsafe { libc::sigaltstack(&self.old_stack, std::ptr::null_mut()) };
         EXCHANGE.store(std::ptr::null_mut(), Ordering::SeqCst);
     }
+}
+
+/// Loads DS and ES, which 64-bit code ignores and 32-bit code needs.
+fn set_data_segments(selector: u16) {
+    // SAFETY: the selector is null or Linux's flat user data segment; nothing in
+    // 64-bit code depends on DS and ES.
+    unsafe { std::arch::asm!("mov ds, {0:x}", "mov es, {0:x}", in(reg) selector, options(nomem, nostack)) };
 }
 
 fn map(at: u64, len: u64, protection: c_int) -> std::io::Result<()> {
@@ -275,6 +292,9 @@ fn enter(exchange: &mut Exchange, context: &mut libc::ucontext_t) {
         gregs[*index as usize] = value as i64;
     }
     gregs[libc::REG_RIP as usize] = exchange.state.rip as i64;
+    let selectors = &mut gregs[libc::REG_CSGSFS as usize];
+    let cs = if exchange.bits == 64 { CODE_64 } else { CODE_32 };
+    *selectors = *selectors & !0xFFFF | i64::from(cs);
     gregs[libc::REG_EFL as usize] = i64::from(exchange.state.flags & FLAGS | INTERRUPT_FLAG);
     exchange.phase = Phase::Leave;
 }

@@ -2,9 +2,7 @@
 
 use crate::case::{Case, Outcome};
 use crate::compare::{Difference, What, flag_names};
-use iced_x86::{
-    Code, Decoder, DecoderOptions, Formatter, Instruction, InstructionInfoFactory, IntelFormatter,
-};
+use iced_x86::{Code, Formatter, Instruction, InstructionInfoFactory, IntelFormatter};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -121,18 +119,14 @@ impl Report {
 /// The instruction in Intel syntax.
 pub fn disassemble(case: &Case) -> String {
     let mut text = String::new();
-    IntelFormatter::new().format(&instruction(case), &mut text);
+    IntelFormatter::new().format(&case.instruction(), &mut text);
     text
-}
-
-fn instruction(case: &Case) -> Instruction {
-    Decoder::with_ip(64, &case.bytes, crate::layout::ENTRY, DecoderOptions::AMD).decode()
 }
 
 /// A mismatch as text: bytes, disassembly, the state it depends on, what differs.
 pub fn describe(mismatch: &Mismatch) -> String {
     let case = &mismatch.case;
-    let i = instruction(case);
+    let i = case.instruction();
     let mut out = String::new();
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ");
     let _ = writeln!(out, "  {}    {}", hex(&case.bytes), disassemble(case));

@@ -8,7 +8,7 @@ use crate::native::Native;
 use crate::report::Report;
 use crate::rng::Rng;
 use glassbox_cpu::CpuModel;
-use iced_x86::{Code, Decoder, DecoderOptions};
+use iced_x86::Code;
 
 /// The host and our processor, ready to run cases.
 pub struct Session {
@@ -40,24 +40,25 @@ impl Session {
         self.native.data()
     }
 
-    /// Runs `cases` cases of one form.
-    pub fn run_form(&mut self, code: Code, cases: u64, seed: u64, report: &mut Report) {
+    /// Runs `cases` cases of one form in code of `bits` bits.
+    pub fn run_form(&mut self, code: Code, bits: u32, cases: u64, seed: u64, report: &mut Report) {
         // Every form has numbers of its own, so that adding one changes no other.
         let mut rng = Rng::new(seed ^ (code as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        let name = if bits == 64 { format!("{code:?}") } else { format!("{code:?} in 32-bit code") };
         for n in 0..cases {
-            let Some(case) = generate::case(code, &mut rng) else {
+            let Some(case) = generate::case(code, bits, &mut rng) else {
                 if n == 0 {
                     report.not_generated.push(code);
                 }
                 return;
             };
-            let i = Decoder::with_ip(64, &case.bytes, 0, DecoderOptions::AMD).decode();
+            let i = case.instruction();
             if !glassbox_cpu::is_implemented(&i) || !self.emulated.cpu.model.implements(&i) {
                 report.unimplemented.push(code);
                 return;
             }
             let (expected, found) = self.run(&case);
-            report.forms.entry(format!("{code:?}")).or_default().add(&case, &expected, found);
+            report.forms.entry(name.clone()).or_default().add(&case, &expected, found);
         }
     }
 }

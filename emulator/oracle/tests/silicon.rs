@@ -13,8 +13,10 @@ const SEED: u64 = 0x6C61_7373_626F_7801;
 fn interpreter_and_silicon_agree() {
     let mut session = Session::new().expect("this host can run cases");
     let mut report = Report::default();
-    for code in forms::forms() {
-        session.run_form(code, CASES, SEED, &mut report);
+    for bits in [64, 32] {
+        for code in forms::forms(bits) {
+            session.run_form(code, bits, CASES, SEED, &mut report);
+        }
     }
     let (forms, cases) = (report.forms.len(), report.cases());
     println!("{forms} forms, {cases} cases, {} forms not implemented", report.unimplemented.len());

@@ -69,6 +69,7 @@ const MAX: Features = V2.with(&[
     Pdpe1gb,
     Rdtscp,
     Prefetchw,
+    Sse4a,
     Wbnoinvd,
 ]);
 

@@ -1,5 +1,6 @@
 //! Decimal adjustment: DAA, DAS, AAA, AAS, AAM, AAD. Not in 64-bit mode.
 
+use super::alu;
 use crate::flags::LazyFlags;
 use crate::state::gpr::RAX;
 use crate::{Cpu, Exception, Handler, Op};
@@ -23,32 +24,29 @@ fn decimal_adjust<const SUB: bool>(cpu: &mut Cpu, _: &Op) -> Result<(), Exceptio
     let flags = cpu.state.status;
     let adjust_low = old & 0xF > 9 || flags.af();
     let adjust_high = old > 0x99 || flags.cf();
-    let mut al = old;
-    let mut cf = adjust_high;
-    if adjust_low {
-        // DAS: a borrow out of the low adjustment is a carry, too.
-        cf |= SUB && al < 6;
-        al = if SUB { al.wrapping_sub(6) } else { al.wrapping_add(6) };
-    }
-    if adjust_high {
-        al = if SUB { al.wrapping_sub(0x60) } else { al.wrapping_add(0x60) };
-    }
+    let correction = u8::from(adjust_low) * 6 + u8::from(adjust_high) * 0x60;
+    let (al, sum) = if SUB { alu::sub(old, correction, false) } else { alu::add(old, correction, false) };
+    // DAS: a borrow out of the low adjustment is a carry, too.
+    let cf = adjust_high || SUB && adjust_low && old < 6;
     cpu.set_reg(AL, al);
     set_flags(cpu, cf, adjust_low);
+    // Undefined by the manuals; AMD silicon has the addition's.
+    cpu.state.status.set_of(sum.of());
     Ok(())
 }
 
-/// AAA and AAS: flags other than AF and CF, undefined by the manuals, follow AL.
+/// AAA and AAS. The flags other than AF and CF are undefined by the manuals: on AMD
+/// silicon they are those of the 16-bit addition or subtraction.
 fn ascii_adjust<const SUB: bool>(cpu: &mut Cpu, _: &Op) -> Result<(), Exception> {
     let ax: u16 = cpu.reg(AL);
     let adjust = ax & 0xF > 9 || cpu.state.status.af();
-    let adjusted = match (adjust, SUB) {
-        (false, _) => ax,
-        (true, false) => ax.wrapping_add(0x106),
-        (true, true) => ax.wrapping_sub(0x106),
-    };
+    let correction = if adjust { 0x106 } else { 0 };
+    let (adjusted, mut flags) =
+        if SUB { alu::sub(ax, correction, false) } else { alu::add(ax, correction, false) };
     cpu.set_reg(AL, adjusted & 0xFF0F);
-    set_flags(cpu, adjust, adjust);
+    flags.aux &= !(Flags::CF | Flags::AF).bits();
+    flags.aux |= if adjust { (Flags::CF | Flags::AF).bits() } else { 0 };
+    cpu.state.status = flags;
     Ok(())
 }
 
@@ -63,11 +61,13 @@ fn aam(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     Ok(())
 }
 
+/// AAD. CF, AF and OF, undefined by the manuals, are those of its addition on AMD
+/// silicon.
 fn aad(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     let [al, ah] = cpu.reg::<u16>(AL).to_le_bytes();
-    let value = al.wrapping_add(ah.wrapping_mul(op.imm as u8));
+    let (value, flags) = alu::add(al, ah.wrapping_mul(op.imm as u8), false);
     cpu.set_reg(AL, u16::from(value));
-    set_flags(cpu, false, false);
+    cpu.state.status = flags;
     Ok(())
 }
 

@@ -72,21 +72,15 @@ impl Interpreter {
             if self.watcher.as_ref().is_some_and(|w| w.is_pending()) {
                 self.drop_stale();
             }
-            let left = end.saturating_sub(cpu.state.retired);
-            if left == 0 {
+            if cpu.state.retired >= end {
                 break Exit::Budget;
             }
             if cpu.stepping || cpu.state.interrupt_shadow {
                 self.step(cpu);
                 continue;
             }
-            match self.find(cpu) {
-                Ok(id) => {
-                    if let Err(fault) = self.execute(cpu, id, left) {
-                        cpu.raise(fault);
-                    }
-                }
-                Err(fault) => cpu.raise(fault),
+            if let Err(fault) = self.run_blocks(cpu, end) {
+                cpu.raise(fault);
             }
         };
         cpu.signals.publish_retired(cpu.state.retired);
@@ -108,6 +102,20 @@ impl Interpreter {
         }
         let id = self.find(cpu)?;
         self.execute(cpu, id, 1)
+    }
+
+    /// Runs blocks for as long as they change nothing that [`run`](Self::run)
+    /// looks at between them.
+    #[inline(always)]
+    fn run_blocks(&mut self, cpu: &mut Cpu, end: u64) -> Result<(), Exception> {
+        loop {
+            let id = self.find(cpu)?;
+            let plain = self.cache.get(id).is_some_and(|block| block.plain);
+            self.execute(cpu, id, end - cpu.state.retired)?;
+            if !plain || cpu.leave_block || cpu.signals.attention() || cpu.state.retired >= end {
+                return Ok(());
+            }
+        }
     }
 
     fn drop_stale(&mut self) {

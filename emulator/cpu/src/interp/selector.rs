@@ -99,7 +99,11 @@ fn verw(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
 fn arpl(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     protected_only(cpu)?;
     let least = cpu.reg::<u16>(op.src) & 3;
-    let old = cpu.update_rm(op, |selector: u16| selector & !3 | (selector & 3).max(least))?;
+    let old: u16 = cpu.read_rm(op, op.dst)?;
+    // Written only when it changes.
+    if old & 3 < least {
+        cpu.write_rm(op, op.dst, old & !3 | least)?;
+    }
     set_zf(cpu, old & 3 < least);
     Ok(())
 }

@@ -45,7 +45,7 @@ struct Level {
 
 impl Cpu {
     /// Physical address bits, as CPUID 8000_0008h says.
-    pub(crate) const PHYSICAL_BITS: u32 = 46;
+    pub const PHYSICAL_BITS: u32 = 46;
 
     /// Physical addresses as they leave the processor: A20 may be masked.
     #[inline(always)]

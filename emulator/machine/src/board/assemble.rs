@@ -5,27 +5,33 @@ use super::{Board, Devices, Input, MmioDevice, PortDevice};
 use crate::MachineError;
 use crate::bus::{MmioMap, PortMap};
 use crate::clock::TSC_HZ;
-use crate::interrupts::Interrupts;
+use crate::interrupts::{Interrupts, RTC_IRQ, TIMER_IRQ};
 use crate::stats::DeviceStats;
+use glassbox_chipset::acpi_pm::PM_BASE;
+use glassbox_chipset::hpet::{HPET_BASE, HPET_SIZE};
 use glassbox_chipset::ioapic::IOAPIC_BASE;
 use glassbox_chipset::{
-    AcpiPm, DebugExit, ExitRequest, LocalApic, LocalApicConfig, Pic, Pit, PostCode, ResetControl,
-    SystemControlA,
+    AcpiPm, DebugExit, ExitRequest, Hpet, HpetLines, I8042, I8042Lines, LocalApic, LocalApicConfig, Pic, Pit,
+    PostCode, ResetControl, Rtc, SystemControlA,
 };
-use glassbox_cpu::CpuSignals;
+use glassbox_cpu::{Cpu, CpuSignals};
 use glassbox_device_api::{CharBackend, InterruptQueue, PortWindow, VmClock};
+use glassbox_pci::{FunctionAddress, HostBridge, IsaBridge, PciBus, PciDevice, PmFunction, Shared};
 use glassbox_serial::Uart16550;
 use std::sync::Arc;
 
 /// First port and ISA interrupt of COM1 and COM2.
 const COM: [(u16, u8); 2] = [(0x3F8, 4), (0x2F8, 3)];
 const UART_PORTS: u16 = 8;
-const TIMER_IRQ: u8 = 0;
+const KEYBOARD_IRQ: u8 = 1;
+const MOUSE_IRQ: u8 = 12;
 const SCI_IRQ: u8 = 9;
 const FERR_IRQ: u8 = 13;
+/// Where the chipset's functions are on PCI bus 0; the DSDT says the same.
+const HOST_BRIDGE: FunctionAddress = FunctionAddress::new(0, 0);
+const ISA_BRIDGE: FunctionAddress = FunctionAddress::new(1, 0);
+const PM_FUNCTION: FunctionAddress = FunctionAddress::new(1, 3);
 const IOAPIC_SIZE: u64 = 0x1000;
-/// MAXPHYADDR that the processors report.
-const PHYSICAL_ADDRESS_BITS: u8 = 40;
 
 /// What a board is built from.
 pub(crate) struct Parts {
@@ -34,6 +40,10 @@ pub(crate) struct Parts {
     pub serial: [Option<Box<dyn CharBackend>>; 2],
     pub debug_console: Option<Box<dyn CharBackend>>,
     pub debug_exit: Option<u16>,
+    /// Bytes of RAM below and above 4 GiB.
+    pub ram: (u64, u64),
+    /// What the RTC shows at power-on: seconds since 1970.
+    pub rtc_seconds: i64,
 }
 
 impl Board {
@@ -42,7 +52,7 @@ impl Board {
     /// # Errors
     /// [`MachineError::PortTaken`] where the exit device is put onto another.
     pub fn new(parts: Parts) -> Result<Self, MachineError> {
-        let Parts { clock, processors, serial, debug_console, debug_exit } = parts;
+        let Parts { clock, processors, serial, debug_console, debug_exit, ram, rtc_seconds } = parts;
         let mut interrupts =
             Interrupts::new(InterruptQueue::new(), local_apics(&clock, processors.len()), processors.clone());
         let wires = &mut interrupts.wires;
@@ -53,12 +63,35 @@ impl Board {
             backend.map(|b| Uart16550::new(clock.clone(), wires.connect(Input::Isa(irq)), b))
         });
         let exit_request = ExitRequest::new();
+        let isa_bridge = Shared::new(IsaBridge::new());
+        let mut rtc = Rtc::new(clock.clone(), wires.connect_legacy(Input::Isa(RTC_IRQ)), rtc_seconds);
+        rtc.set_memory_size(ram.0, ram.1);
+        let hpet_lines = HpetLines {
+            legacy_irq0: wires.connect(Input::Isa(TIMER_IRQ)),
+            legacy_irq8: wires.connect(Input::Isa(RTC_IRQ)),
+            pins: std::array::from_fn(|pin| wires.connect(Input::IoApic(pin as u8))),
+        };
+        let i8042_lines = I8042Lines {
+            keyboard_irq: wires.connect(Input::Isa(KEYBOARD_IRQ)),
+            mouse_irq: wires.connect(Input::Isa(MOUSE_IRQ)),
+            reset: wires.connect(Input::Init),
+            a20: wires.connect(Input::A20),
+        };
         let devices = Devices {
-            pit: Pit::new(clock.clone(), wires.connect(Input::Isa(TIMER_IRQ)), wires.connect(Input::Nmi)),
+            pit: Pit::new(
+                clock.clone(),
+                wires.connect_legacy(Input::Isa(TIMER_IRQ)),
+                wires.connect(Input::Nmi),
+            ),
+            rtc,
+            hpet: Hpet::new(clock.clone(), hpet_lines),
+            i8042: I8042::new(clock.clone(), i8042_lines),
             acpi_pm: AcpiPm::new(clock.clone(), wires.connect(Input::Isa(SCI_IRQ))),
             system_control: SystemControlA::new(wires.connect(Input::Init), wires.connect(Input::A20)),
             reset_control: ResetControl::new(wires.connect(Input::Init), wires.connect(Input::Reset)),
             post_code: PostCode::new(),
+            pci: pci_bus(&isa_bridge),
+            isa_bridge,
             uarts,
             debug_exit: debug_exit.map(|_| DebugExit::new(exit_request.clone())),
             exit_request,
@@ -69,6 +102,7 @@ impl Board {
         let ports = port_map(&devices, debug_exit)?;
         let mut mmio = MmioMap::default();
         mmio.claim(MmioDevice::IoApic, IOAPIC_BASE, IOAPIC_SIZE);
+        mmio.claim(MmioDevice::Hpet, HPET_BASE, HPET_SIZE);
         let counts = DeviceStats::default();
         let mut board = Self { devices, interrupts, ports, mmio, ferr, processors, planned: None, counts };
         board.interrupts.settle();
@@ -82,15 +116,33 @@ fn local_apics(clock: &VmClock, count: usize) -> Vec<LocalApic> {
         id: id as u32,
         bsp: id == 0,
         tsc_hz: TSC_HZ,
-        physical_address_bits: PHYSICAL_ADDRESS_BITS,
+        physical_address_bits: Cpu::PHYSICAL_BITS as u8,
     };
     (0..count).map(|id| LocalApic::new(config(id), clock.clone())).collect()
+}
+
+fn pci_bus(isa_bridge: &Shared<IsaBridge>) -> PciBus {
+    let mut pci = PciBus::new();
+    let functions: [(FunctionAddress, Box<dyn PciDevice>); 3] = [
+        (HOST_BRIDGE, Box::new(HostBridge::new())),
+        (ISA_BRIDGE, Box::new(isa_bridge.clone())),
+        (PM_FUNCTION, Box::new(PmFunction::new(PM_BASE))),
+    ];
+    for (at, function) in functions {
+        if pci.insert(at, function).is_err() {
+            log::error!("two PCI functions at {at:?}");
+        }
+    }
+    pci
 }
 
 fn port_map(devices: &Devices, debug_exit: Option<u16>) -> Result<PortMap, MachineError> {
     let mut ports = PortMap::new();
     ports.claim(PortDevice::Pic, "the interrupt controllers", &Pic::WINDOWS)?;
     ports.claim(PortDevice::Pit, "the timer", &Pit::WINDOWS)?;
+    ports.claim(PortDevice::Rtc, "the real-time clock", &Rtc::WINDOWS)?;
+    ports.claim(PortDevice::I8042, "the keyboard controller", &I8042::WINDOWS)?;
+    ports.claim(PortDevice::Pci, "PCI configuration", &PciBus::WINDOWS)?;
     ports.claim(PortDevice::AcpiPm, "power management", &AcpiPm::WINDOWS)?;
     ports.claim(PortDevice::SystemControlA, "port 92h", &SystemControlA::WINDOWS)?;
     ports.claim(PortDevice::ResetControl, "reset control", &ResetControl::WINDOWS)?;

@@ -1,7 +1,10 @@
 //! The devices on the board, interrupt controllers aside.
 
-use glassbox_chipset::{AcpiPm, DebugExit, ExitRequest, Pit, PostCode, ResetControl, SystemControlA};
+use glassbox_chipset::{
+    AcpiPm, DebugExit, ExitRequest, Hpet, I8042, Pit, PostCode, ResetControl, Rtc, SystemControlA,
+};
 use glassbox_device_api::{AccessSize, CharBackend, Device, PortIo, ResetKind};
+use glassbox_pci::{IsaBridge, PciBus, Shared};
 use glassbox_serial::Uart16550;
 
 /// Who can be behind an I/O port.
@@ -9,7 +12,10 @@ use glassbox_serial::Uart16550;
 pub(crate) enum PortDevice {
     Pic,
     Pit,
+    Rtc,
+    I8042,
     AcpiPm,
+    Pci,
     SystemControlA,
     ResetControl,
     PostCode,
@@ -23,15 +29,22 @@ pub(crate) enum PortDevice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MmioDevice {
     IoApic,
+    Hpet,
 }
 
 /// The devices.
 pub(crate) struct Devices {
     pub pit: Pit,
+    pub rtc: Rtc,
+    pub hpet: Hpet,
+    pub i8042: I8042,
     pub acpi_pm: AcpiPm,
     pub system_control: SystemControlA,
     pub reset_control: ResetControl,
     pub post_code: PostCode,
+    pub pci: PciBus,
+    /// Routes PCI interrupts; also a function on the bus.
+    pub isa_bridge: Shared<IsaBridge>,
     /// COM1 and COM2.
     pub uarts: [Option<Uart16550>; 2],
     pub debug_exit: Option<DebugExit>,
@@ -45,6 +58,9 @@ impl Devices {
     pub fn port_io(&mut self, device: PortDevice) -> Option<&mut dyn PortIo> {
         Some(match device {
             PortDevice::Pit => &mut self.pit,
+            PortDevice::Rtc => &mut self.rtc,
+            PortDevice::I8042 => &mut self.i8042,
+            PortDevice::Pci => &mut self.pci,
             PortDevice::AcpiPm => &mut self.acpi_pm,
             PortDevice::SystemControlA => &mut self.system_control,
             PortDevice::ResetControl => &mut self.reset_control,
@@ -61,20 +77,30 @@ impl Devices {
     pub fn each(&mut self, each: &mut dyn FnMut(&mut dyn Device)) {
         let Self {
             pit,
+            rtc,
+            hpet,
+            i8042,
             acpi_pm,
             system_control,
             reset_control,
             post_code,
+            pci,
+            // Reset with the bus that it is on.
+            isa_bridge: _,
             uarts,
             debug_exit,
             exit_request: _,
             debug_console,
         } = self;
         each(pit);
+        each(rtc);
+        each(hpet);
+        each(i8042);
         each(acpi_pm);
         each(system_control);
         each(reset_control);
         each(post_code);
+        each(pci);
         for uart in uarts.iter_mut().flatten() {
             each(uart);
         }

@@ -17,6 +17,7 @@ use crate::stats::DeviceStats;
 use glassbox_chipset::message::{MSI_BASE, MSI_SIZE};
 use glassbox_cpu::CpuSignals;
 use glassbox_device_api::{AccessSize, Device, IrqLine, Mmio, PortIo, ResetKind, VmTime};
+use glassbox_pci::Pirq;
 use std::sync::Arc;
 
 /// Bytes of the register page of a local APIC.
@@ -75,6 +76,7 @@ impl Board {
                 if let Some(device) = self.port_device(route.device) {
                     device.port_write(route.offset, width, value & width.mask() as u32);
                 }
+                self.follow_port_write(route.device);
             }
             (None, _) if size == 1 => self.ports.report_unclaimed(port, "write to"),
             _ => {
@@ -115,6 +117,9 @@ impl Board {
                 if let Some(device) = self.mmio_device(device) {
                     device.mmio_write(offset, size, value);
                 }
+                if device == MmioDevice::Hpet {
+                    self.follow_hpet();
+                }
             }
             None if (MSI_BASE..MSI_BASE + MSI_SIZE).contains(&at) => {
                 self.interrupts.message_write(at, value as u32);
@@ -140,7 +145,30 @@ impl Board {
     fn mmio_device(&mut self, device: MmioDevice) -> Option<&mut dyn Mmio> {
         match device {
             MmioDevice::IoApic => Some(&mut self.interrupts.ioapic),
+            MmioDevice::Hpet => Some(&mut self.devices.hpet),
         }
+    }
+
+    /// Takes over what a device decides for others.
+    fn follow_port_write(&mut self, device: PortDevice) {
+        match device {
+            PortDevice::Pci => self.follow_pci(),
+            PortDevice::Rtc => self.interrupts.set_nmi_masked(self.devices.rtc.nmi_masked()),
+            _ => {}
+        }
+    }
+
+    /// The routing of PCI interrupts is the ISA bridge's. No function on the
+    /// board has windows that could move.
+    fn follow_pci(&mut self) {
+        let bridge = self.devices.isa_bridge.lock();
+        let routes = Pirq::ALL.map(|wire| bridge.pirq_route(wire));
+        drop(bridge);
+        self.interrupts.set_pirq_routes(routes);
+    }
+
+    fn follow_hpet(&mut self) {
+        self.interrupts.set_hpet_replaces_legacy(self.devices.hpet.legacy_replacement());
     }
 
     /// Drives FERR#.
@@ -207,6 +235,9 @@ impl Board {
     /// The reset line: every device returns to its reset state.
     pub fn reset(&mut self, kind: ResetKind) {
         self.each_device(&mut |device| device.reset(kind));
+        self.follow_pci();
+        self.follow_hpet();
+        self.interrupts.set_nmi_masked(self.devices.rtc.nmi_masked());
         self.interrupts.settle();
         self.interrupts.requests = Default::default();
     }

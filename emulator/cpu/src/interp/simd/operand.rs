@@ -1,5 +1,6 @@
 //! Operands of SIMD instructions: register files, memory, availability.
 
+use crate::interp::x87;
 use crate::mmu::Access;
 use crate::{Cpu, Exception, Op};
 use glassbox_x86_spec::control::{Cr0, Cr4};
@@ -31,23 +32,24 @@ impl Cpu {
     /// Whether MMX instructions may run now.
     ///
     /// # Errors
-    /// #UD by CR0.EM, #NM by CR0.TS, #MF for a pending x87 exception
+    /// #UD by CR0.EM, #NM by CR0.TS, #MF (or FERR#) for a pending x87
+    /// exception
     /// (Intel SDM Vol. 3A 13.1).
     #[inline(always)]
-    pub(crate) fn mmx_ready(&self) -> Result<(), Exception> {
+    pub(crate) fn mmx_ready(&mut self) -> Result<(), Exception> {
         let blocked = self.state.cr0.bits() & (Cr0::EM | Cr0::TS).bits();
         let error = self.state.fpu.status & ERROR_SUMMARY;
-        if blocked == 0 && error == 0 { Ok(()) } else { Err(self.mmx_fault()) }
+        if blocked == 0 && error == 0 { Ok(()) } else { self.mmx_blocked() }
     }
 
     #[cold]
-    fn mmx_fault(&self) -> Exception {
+    fn mmx_blocked(&mut self) -> Result<(), Exception> {
         if self.state.cr0.contains(Cr0::EM) {
-            Exception::UD
+            Err(Exception::UD)
         } else if self.state.cr0.contains(Cr0::TS) {
-            Exception::NM
+            Err(Exception::NM)
         } else {
-            Exception::MF
+            x87::check_pending(self)
         }
     }
 
@@ -149,7 +151,7 @@ impl Cpu {
 /// XMM or MMX registers, as packed instructions use them.
 pub(crate) trait File {
     /// Whether instructions on these registers may run.
-    fn ready(cpu: &Cpu) -> Result<(), Exception>;
+    fn ready(cpu: &mut Cpu) -> Result<(), Exception>;
     /// Reads a register, zero-extended.
     fn get(cpu: &Cpu, n: u8) -> u128;
     /// Writes a register.
@@ -165,7 +167,7 @@ pub(crate) struct Mm;
 
 impl File for Xmm {
     #[inline(always)]
-    fn ready(cpu: &Cpu) -> Result<(), Exception> {
+    fn ready(cpu: &mut Cpu) -> Result<(), Exception> {
         cpu.sse_ready()
     }
     #[inline(always)]
@@ -184,7 +186,7 @@ impl File for Xmm {
 
 impl File for Mm {
     #[inline(always)]
-    fn ready(cpu: &Cpu) -> Result<(), Exception> {
+    fn ready(cpu: &mut Cpu) -> Result<(), Exception> {
         cpu.mmx_ready()
     }
     #[inline(always)]

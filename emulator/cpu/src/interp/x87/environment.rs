@@ -89,12 +89,22 @@ fn at(cpu: &Cpu, gva: u64, offset: u64) -> u64 {
     gva.wrapping_add(offset) & cpu.mode.rip_mask()
 }
 
-/// The address of an image that can be written whole.
-fn writable(cpu: &mut Cpu, op: &Op, size: u64) -> Result<u64, Exception> {
+/// The address of an image that can be written whole. As on AMD silicon the first
+/// entry is checked, then the last byte: CR2 tells.
+fn writable<L: Layout>(cpu: &mut Cpu, op: &Op, size: u64) -> Result<u64, Exception> {
     let gva = cpu.linear_address(op, size, Access::Write)?;
-    cpu.probe_write(op.seg(), gva, 1)?;
+    cpu.probe_write(op.seg(), gva, L::ENTRY)?;
     let last = at(cpu, gva, size - 1);
     cpu.probe_write(op.seg(), last, 1)?;
+    Ok(gva)
+}
+
+/// The address of an image that can be read whole; checked as in [`writable`].
+fn readable<L: Layout>(cpu: &mut Cpu, op: &Op, size: u64) -> Result<u64, Exception> {
+    let gva = cpu.linear_address(op, size, Access::Read)?;
+    L::load(cpu, op.seg(), gva)?;
+    let last = at(cpu, gva, size - 1);
+    cpu.load::<u8>(op.seg(), last)?;
     Ok(gva)
 }
 
@@ -119,7 +129,7 @@ fn load_environment<L: Layout>(cpu: &mut Cpu, op: &Op, gva: u64) -> Result<[u32;
 /// FNSTENV: afterwards all exceptions are masked.
 pub(super) fn fnstenv<L: Layout>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     available(cpu)?;
-    let gva = writable(cpu, op, ENTRIES * L::ENTRY)?;
+    let gva = writable::<L>(cpu, op, ENTRIES * L::ENTRY)?;
     store_environment::<L>(cpu, op, gva)?;
     cpu.state.fpu.control |= u16::from(flag::ALL);
     cpu.state.fpu.status &= !(status::SUMMARY | status::BUSY);
@@ -129,7 +139,7 @@ pub(super) fn fnstenv<L: Layout>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception
 
 pub(super) fn fldenv<L: Layout>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     wait(cpu)?;
-    let gva = cpu.linear_address(op, ENTRIES * L::ENTRY, Access::Read)?;
+    let gva = readable::<L>(cpu, op, ENTRIES * L::ENTRY)?;
     let entries = load_environment::<L>(cpu, op, gva)?;
     let protected = cpu.state.protected();
     set_entries::<L>(&mut cpu.state.fpu, entries, protected);
@@ -140,7 +150,7 @@ pub(super) fn fldenv<L: Layout>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception>
 pub(super) fn fnsave<L: Layout>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     available(cpu)?;
     let head = ENTRIES * L::ENTRY;
-    let gva = writable(cpu, op, head + 8 * REGISTER)?;
+    let gva = writable::<L>(cpu, op, head + 8 * REGISTER)?;
     store_environment::<L>(cpu, op, gva)?;
     for i in 0..8u8 {
         let to = at(cpu, gva, head + u64::from(i) * REGISTER);
@@ -154,7 +164,7 @@ pub(super) fn fnsave<L: Layout>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception>
 pub(super) fn frstor<L: Layout>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     wait(cpu)?;
     let head = ENTRIES * L::ENTRY;
-    let gva = cpu.linear_address(op, head + 8 * REGISTER, Access::Read)?;
+    let gva = readable::<L>(cpu, op, head + 8 * REGISTER)?;
     let entries = load_environment::<L>(cpu, op, gva)?;
     let mut registers = [F80::ZERO; 8];
     for (i, register) in (0..).zip(&mut registers) {

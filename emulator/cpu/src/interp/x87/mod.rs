@@ -54,7 +54,7 @@ fn wait(cpu: &mut Cpu) -> Result<(), Exception> {
 }
 
 /// Takes FERR# back once no exception is pending any more.
-fn release_ferr(cpu: &mut Cpu) {
+pub(crate) fn release_ferr(cpu: &mut Cpu) {
     if !cpu.state.cr0.contains(Cr0::NE) {
         cpu.publish_time();
         cpu.bus.ferr(false);

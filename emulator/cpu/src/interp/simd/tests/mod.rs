@@ -1,10 +1,13 @@
 //! SIMD instructions, run from their encodings; and lane functions against the host.
 
+mod coverage;
 mod float;
 #[cfg(target_arch = "x86_64")]
 mod host;
 #[cfg(target_arch = "x86_64")]
 mod host_float;
+#[cfg(target_arch = "x86_64")]
+mod host_state;
 #[cfg(target_arch = "x86_64")]
 mod host_string;
 mod moves;
