@@ -8,7 +8,9 @@ use crate::watch::{Patterns, Watched};
 use crate::{builtin, outcome};
 use anyhow::{Context, bail};
 use glassbox_device_api::CharBackend;
-use glassbox_machine::{Control, Kernel, Limits, Machine, MachineConfig, Outcome, Stop, TraceWriter};
+use glassbox_machine::{
+    BootSource, Control, Kernel, Limits, Machine, MachineConfig, Outcome, Stop, TraceWriter,
+};
 use std::fs::File;
 use std::path::Path;
 
@@ -20,10 +22,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
     match args.engine {
         Engine::Auto | Engine::Interp => {}
     }
-    let kernel = kernel(args)?;
+    let source = boot_source(args)?;
     let control = Control::new();
     let mut flush = Flush::default();
-    let result = run_guest(args, kernel, &control, &mut flush);
+    let result = run_guest(args, source, &control, &mut flush);
     // Whatever happened, what the guest wrote is shown first.
     flush.finish();
     let (mut machine, outcome) = result?;
@@ -50,12 +52,12 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
 /// Builds the machine and runs it, with the terminal raw meanwhile.
 fn run_guest(
     args: &RunArgs,
-    kernel: Kernel,
+    source: BootSource,
     control: &Control,
     flush: &mut Flush,
 ) -> anyhow::Result<(Machine, Outcome)> {
     let uses_stdio = args.serial.is_empty() || args.serial.contains(&serial::SerialTarget::Stdio);
-    let mut config = MachineConfig::new(kernel);
+    let mut config = MachineConfig::new(source);
     config.memory = args.memory;
     config.model = args.cpu.clone();
     config.clock = args.clock;
@@ -102,17 +104,17 @@ fn create_trace(path: &Path) -> anyhow::Result<File> {
         .with_context(|| format!("cannot write {}: give --trace a path that can be written", path.display()))
 }
 
-/// The kernel that the command line names.
-fn kernel(args: &RunArgs) -> anyhow::Result<Kernel> {
-    let image = match args.kernel.as_deref().or(args.image.as_deref()) {
-        Some(path) => read_file(path)?,
-        None => match builtin::IMAGE {
-            Some(image) => image.to_vec(),
-            None => bail!("this build has no built-in guest: name a kernel, as in `glassbox vmlinuz`"),
-        },
+/// The kernel that the command line names, or the built-in guest.
+fn boot_source(args: &RunArgs) -> anyhow::Result<BootSource> {
+    let Some(path) = args.kernel.as_deref().or(args.image.as_deref()) else {
+        if args.initrd.is_some() || args.append.is_some() {
+            bail!("--initrd and --append are for a kernel: name one, as in `glassbox vmlinuz`");
+        }
+        return Ok(builtin::guest(args).into());
     };
+    let image = read_file(path)?;
     let initrd = args.initrd.as_deref().map(read_file).transpose()?;
-    Ok(Kernel { image, initrd, cmdline: args.append.clone().unwrap_or_default() })
+    Ok(Kernel { image, initrd, cmdline: args.append.clone().unwrap_or_default() }.into())
 }
 
 fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {

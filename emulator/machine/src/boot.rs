@@ -1,9 +1,10 @@
 //! What firmware and a boot loader would have done by the time the kernel runs.
 
 use crate::board::Board;
-use crate::{Kernel, MachineError};
+use crate::{BootSource, FlatImage, Kernel, MachineError};
 use glassbox_boot::{BootRequest, EntryMode, EntryState, SegmentKind, SegmentState};
-use glassbox_cpu::{Activity, Cpu, DescriptorTable, SegReg, Segment};
+use glassbox_cpu::{Activity, Cpu, DescriptorTable, SegReg, Segment, gpr};
+use glassbox_memory::Gpa;
 use glassbox_tables::TablesConfig;
 use glassbox_x86_spec::control::{Cr0, Cr4, Efer, Flags};
 use glassbox_x86_spec::segment as attr;
@@ -40,8 +41,30 @@ pub(crate) fn leave_firmware_state(cpu: &mut Cpu, board: &mut Board) {
     cpu.set_a20(true);
 }
 
+/// Puts into memory what the machine boots, and the processor at its entry.
+pub(crate) fn load(cpu: &mut Cpu, source: &BootSource) -> Result<(), MachineError> {
+    match source {
+        BootSource::Kernel(kernel) => load_kernel(cpu, kernel),
+        BootSource::Flat(flat) => load_flat(cpu, flat),
+    }
+}
+
+/// Puts a flat image into memory and the processor, in real mode, at its first byte.
+fn load_flat(cpu: &mut Cpu, flat: &FlatImage) -> Result<(), MachineError> {
+    cpu.memory.write_bytes(Gpa(FlatImage::ADDRESS.into()), &flat.image)?;
+    let state = &mut cpu.state;
+    state.regs[gpr::RBX] = flat.ebx.into();
+    state.rip = FlatImage::ADDRESS.into();
+    // Firmware has caches on; reset has them off.
+    state.cr0 = Cr0::ET;
+    let code = attr::P | attr::S | attr::CODE | attr::RW | attr::ACCESSED;
+    state.segs[SegReg::Cs as usize] = Segment { attr: code, ..Segment::real(0, 0) };
+    cpu.sync();
+    Ok(())
+}
+
 /// Puts ACPI tables and kernel into memory and the processor at its entry.
-pub(crate) fn load_kernel(cpu: &mut Cpu, kernel: &Kernel) -> Result<(), MachineError> {
+fn load_kernel(cpu: &mut Cpu, kernel: &Kernel) -> Result<(), MachineError> {
     let tables = TablesConfig::new(vec![0]);
     let installed = glassbox_tables::install(&cpu.memory, &tables)?;
     let entry = glassbox_boot::load(

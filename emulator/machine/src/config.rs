@@ -32,6 +32,47 @@ pub struct Kernel {
     pub cmdline: String,
 }
 
+/// A program that is entered in real mode, with nothing under it.
+///
+/// It lies at physical address [`FlatImage::ADDRESS`] and begins there, with
+/// CS = 0, interrupts off and `ebx` in EBX; all other registers are as reset
+/// leaves them.
+#[derive(Clone, Debug, Default)]
+pub struct FlatImage {
+    /// The bytes, entered at the first.
+    pub image: Vec<u8>,
+    /// What the program is told; for our own, [`FlatImage::INTERACTIVE`] or 0.
+    pub ebx: u32,
+}
+
+impl FlatImage {
+    /// Where the image is loaded and entered.
+    pub const ADDRESS: u16 = 0x8000;
+    /// Bit of EBX: somebody is at the console.
+    pub const INTERACTIVE: u32 = 1;
+}
+
+/// What a machine starts.
+#[derive(Clone, Debug)]
+pub enum BootSource {
+    /// A kernel, in the state that its boot protocol asks for.
+    Kernel(Kernel),
+    /// A flat image in real mode.
+    Flat(FlatImage),
+}
+
+impl From<Kernel> for BootSource {
+    fn from(kernel: Kernel) -> Self {
+        Self::Kernel(kernel)
+    }
+}
+
+impl From<FlatImage> for BootSource {
+    fn from(image: FlatImage) -> Self {
+        Self::Flat(image)
+    }
+}
+
 /// What machine to build.
 pub struct MachineConfig {
     /// Bytes of guest RAM.
@@ -39,7 +80,7 @@ pub struct MachineConfig {
     /// What CPUID reports.
     pub model: CpuModel,
     /// What to start.
-    pub kernel: Kernel,
+    pub boot: BootSource,
     /// What COM1 and COM2 are connected to; `None` leaves the port off the board.
     pub serial: [Option<Box<dyn CharBackend>>; 2],
     /// What port E9h (Bochs' debug console) is connected to.
@@ -54,11 +95,11 @@ pub struct MachineConfig {
 
 impl MachineConfig {
     /// A PC with the default memory, no serial ports, on the host's clock.
-    pub fn new(kernel: Kernel) -> Self {
+    pub fn new(boot: impl Into<BootSource>) -> Self {
         Self {
             memory: DEFAULT_MEMORY,
             model: CpuModel::default(),
-            kernel,
+            boot: boot.into(),
             serial: [None, None],
             debug_console: None,
             clock: ClockMode::Host,

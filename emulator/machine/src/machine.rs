@@ -4,7 +4,7 @@ use crate::board::{Board, Parts};
 use crate::bus::processor::{ProcessorBus, SharedBoard, lock};
 use crate::clock::MachineClock;
 use crate::stats::{DeviceStats, EngineStats, ExitStats, Stats};
-use crate::{ClockMode, Control, CrashReport, Kernel, MachineConfig, MachineError, boot};
+use crate::{BootSource, ClockMode, Control, CrashReport, MachineConfig, MachineError, boot};
 use glassbox_cpu::{Cpu, CpuSignals, Interpreter, Observer};
 use glassbox_device_api::{ResetKind, VmClock};
 use glassbox_memory::GuestMemory;
@@ -19,7 +19,7 @@ pub struct Machine {
     pub(crate) board: SharedBoard,
     pub(crate) clock: MachineClock,
     pub(crate) control: Control,
-    kernel: Kernel,
+    source: BootSource,
     pub(crate) exits: ExitStats,
     pub(crate) resets: u64,
     pub(crate) wall: Duration,
@@ -60,7 +60,7 @@ impl Machine {
             board,
             clock,
             control: config.control,
-            kernel: config.kernel,
+            source: config.boot,
             exits: ExitStats::default(),
             resets: 0,
             wall: Duration::ZERO,
@@ -117,7 +117,7 @@ impl Machine {
     fn boot(&mut self) -> Result<(), MachineError> {
         let mut board = lock(&self.board);
         boot::leave_firmware_state(&mut self.cpu, &mut board);
-        boot::load_kernel(&mut self.cpu, &self.kernel)?;
+        boot::load(&mut self.cpu, &self.source)?;
         Ok(())
     }
 
