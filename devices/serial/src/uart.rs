@@ -62,7 +62,8 @@ impl Uart16550 {
             let room = (RECEIVE_QUEUE - self.queue.len()).min(buffer.len());
             let read = self.backend.read(&mut buffer[..room]).min(room);
             self.queue.extend(&buffer[..read]);
-            if read == 0 || read < room {
+            // A short read is not the end: it may come in pieces, as it was typed.
+            if read == 0 {
                 break;
             }
         }

@@ -154,7 +154,12 @@ impl Machine {
 
     /// The processor is halted: waits until something is due or comes in.
     fn wait(&mut self, end: Option<Instant>) {
-        let deadline = lock(&self.board).service(self.clock.now());
+        let deadline = {
+            let mut board = lock(&self.board);
+            // What found no room before has nobody left to ring for it.
+            board.devices.poll_host();
+            board.service(self.clock.now())
+        };
         let open = self.cpu.state.system_flags.contains(Flags::IF);
         if self.cpu.signals.intr() && open || self.cpu.signals.nmi() {
             return;

@@ -58,6 +58,28 @@ fn started(bench: &Bench) -> Uart16550 {
     uart
 }
 
+/// A host that hands out its input byte by byte, as keys are typed.
+struct Typist(Vec<u8>);
+
+impl CharBackend for Typist {
+    fn write(&mut self, _: &[u8]) {}
+    fn read(&mut self, buffer: &mut [u8]) -> usize {
+        if buffer.is_empty() || self.0.is_empty() {
+            return 0;
+        }
+        buffer[0] = self.0.remove(0);
+        1
+    }
+}
+
+#[test]
+fn one_poll_takes_all_input_that_waits_however_small_its_pieces() {
+    let bench = Bench::new();
+    let mut uart = Uart16550::new(bench.vm_clock(), bench.line(4), Box::new(Typist(b"abc".to_vec())));
+    uart.poll_host();
+    assert_eq!([uart.in8(DATA), uart.in8(DATA), uart.in8(DATA)], *b"abc");
+}
+
 #[test]
 fn output_reaches_the_host_at_once_and_the_transmitter_is_always_empty() {
     let bench = Bench::new();
