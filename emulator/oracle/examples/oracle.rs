@@ -1,12 +1,12 @@
 //! Compares our processor with the host's:
-//! `cargo run -p glassbox-oracle --example oracle -- [--cases N] [--seed S] [--form TEXT] [--bits 64|32] [--undefined]`.
+//! `cargo run -p glassbox-oracle --example oracle -- [--cases N] [--seed S] [--form TEXT] [--bits 64|32|16] [--undefined]`.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     use glassbox_oracle::report::{Report, describe};
     use glassbox_oracle::{Session, forms};
     let (mut cases, mut seed, mut filter, mut undefined) = (200, 1, String::new(), false);
-    let mut sizes = vec![64, 32];
+    let mut sizes = vec![64, 32, 16];
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));

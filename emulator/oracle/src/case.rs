@@ -7,7 +7,8 @@ use crate::user::{Fault, UserState};
 pub struct Case {
     /// The form, as iced-x86 names it.
     pub form: iced_x86::Code,
-    /// Code size: 64, or 32 for compatibility mode with flat segments.
+    /// Code size: 64, 32 for compatibility mode with flat segments, or 16 for the
+    /// segments of [`crate::layout::CODE_16`].
     pub bits: u32,
     /// The instruction's bytes, put at [`crate::layout::ENTRY`].
     pub bytes: Vec<u8>,
@@ -20,7 +21,7 @@ pub struct Case {
 impl Case {
     /// The decoded instruction.
     pub fn instruction(&self) -> iced_x86::Instruction {
-        let at = crate::layout::ENTRY;
+        let at = crate::layout::entry(self.bits);
         iced_x86::Decoder::with_ip(self.bits, &self.bytes, at, iced_x86::DecoderOptions::AMD).decode()
     }
 }

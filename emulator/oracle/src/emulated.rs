@@ -1,7 +1,7 @@
 //! Runs one instruction on our processor, at the same addresses as the host's.
 
 use crate::case::{Case, Outcome};
-use crate::layout::*;
+use crate::layout::{self, *};
 use crate::user::{Fault, UserState};
 use glassbox_cpu::{Cpu, CpuBus, CpuModel, CpuSignals, CpuState, Exception, Interpreter, SegReg, Segment};
 use glassbox_memory::{Gpa, GuestMemory};
@@ -55,6 +55,8 @@ pub struct Emulated {
     interpreter: Interpreter,
     ready: CpuState,
     code_32: Segment,
+    code_16: Segment,
+    data_16: Segment,
     background: Vec<u8>,
     data: Vec<u8>,
 }
@@ -87,9 +89,14 @@ impl Emulated {
         cpu.sync();
         let ready = cpu.state.clone();
         let code_32 = flat(attr::DB | attr::CODE, 0x23);
+        let small = attr::P | attr::S | attr::RW | attr::ACCESSED | 3 << 5;
+        let code_16 =
+            Segment { base: CODE, limit: CODE_LEN as u32 - 1, attr: small | attr::CODE, selector: CODE_16 };
+        let data_16 = Segment { base: DATA, limit: DATA_16_LIMIT, attr: small, selector: DATA_16 };
         let background = background_image(DATA_LEN);
         let data = vec![0; DATA_LEN as usize];
-        let mut this = Self { cpu, interpreter: Interpreter::new(), ready, code_32, background, data };
+        let mut this =
+            Self { cpu, interpreter: Interpreter::new(), ready, code_32, code_16, data_16, background, data };
         this.poke(CODE_AT, &vec![0xCC; CODE_LEN as usize]);
         this.poke(READ_ONLY_AT, &background_image(READ_ONLY_LEN));
         this
@@ -115,12 +122,19 @@ impl Emulated {
 
         self.cpu.state.clone_from(&self.ready);
         case.state.apply(&mut self.cpu.state);
-        self.cpu.state.rip = ENTRY;
-        if case.bits == 32 {
-            self.cpu.state.segs[SegReg::Cs as usize] = self.code_32;
+        self.cpu.state.rip = layout::entry(case.bits);
+        match case.bits {
+            64 => {}
+            32 => self.cpu.state.segs[SegReg::Cs as usize] = self.code_32,
+            _ => {
+                self.cpu.state.segs[SegReg::Cs as usize] = self.code_16;
+                for seg in [SegReg::Ss, SegReg::Ds, SegReg::Es] {
+                    self.cpu.state.segs[seg as usize] = self.data_16;
+                }
+            }
         }
         self.cpu.sync();
-        let result = self.execute();
+        let result = self.execute(case.bits);
         let fault = result.err().map(|e| Fault {
             vector: e.vector,
             error: u32::from(e.error.unwrap_or(0)),
@@ -131,12 +145,13 @@ impl Emulated {
     }
 
     /// One instruction; a branch to where no code is goes on to the fault there.
-    fn execute(&mut self) -> Result<(), Exception> {
+    fn execute(&mut self, bits: u32) -> Result<(), Exception> {
         for _ in 0..REENTRIES {
             self.interpreter.execute_one(&mut self.cpu)?;
             let rip = self.cpu.state.rip;
-            if rip != ENTRY {
-                if !(CODE..CODE + CODE_LEN).contains(&rip) {
+            if rip != layout::entry(bits) {
+                let base = if bits == 16 { 0 } else { CODE };
+                if !(base..base + CODE_LEN).contains(&rip) {
                     self.interpreter.execute_one(&mut self.cpu)?;
                 }
                 return Ok(());

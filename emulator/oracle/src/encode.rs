@@ -98,10 +98,11 @@ fn legacy(code: Code, bits: u32, rng: &mut Rng) -> Vec<u8> {
         MandatoryPrefix::PF2 => bytes.push(0xF2),
         _ => {}
     }
-    if op.operand_size() == 16 {
+    let other_operand = if bits == 16 { 32 } else { 16 };
+    if op.operand_size() == other_operand {
         bytes.push(0x66);
     }
-    let other_size = if bits == 64 { 32 } else { 16 };
+    let other_size = if bits == 32 { 16 } else { 32 };
     if op.address_size() == other_size || op.address_size() == 0 && rng.one_in(16) {
         bytes.push(0x67);
     }

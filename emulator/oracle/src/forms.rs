@@ -2,7 +2,7 @@
 
 use iced_x86::{Code, CpuidFeature, EncodingKind, FlowControl, MemorySize, Mnemonic, OpCodeOperandKind};
 
-/// All forms that user code of `bits` bits (64 or 32) can execute on this host and
+/// All forms that user code of `bits` bits (64, 32 or 16) can execute on this host and
 /// whose outcome depends on nothing but the state that a case has.
 pub fn forms(bits: u32) -> Vec<Code> {
     Code::values().filter(|&code| is_comparable(code, bits)).collect()
@@ -11,7 +11,11 @@ pub fn forms(bits: u32) -> Vec<Code> {
 fn is_comparable(code: Code, bits: u32) -> bool {
     let op = code.op_code();
     op.is_instruction()
-        && if bits == 64 { op.mode64() } else { op.mode32() && op.compatibility_mode() }
+        && match bits {
+            64 => op.mode64(),
+            32 => op.mode32() && op.compatibility_mode(),
+            _ => op.mode16() && op.compatibility_mode(),
+        }
         && op.cpl3()
         && !op.must_be_cpl0()
         && !op.is_privileged()

@@ -21,7 +21,7 @@ const RDI: usize = 7;
 /// A case of `code` in code of `bits` bits; `None` if chance found no encoding.
 pub fn case(code: Code, bits: u32, rng: &mut Rng) -> Option<Case> {
     for _ in 0..20 {
-        let encoded = encode::random(code, ENTRY, bits, rng)?;
+        let encoded = encode::random(code, entry(bits), bits, rng)?;
         // Gathers take their addresses from vector lanes.
         if encoded.instruction.is_vsib() {
             return None;
@@ -37,27 +37,30 @@ fn with_state(code: Code, bits: u32, mut encoded: Encoded, rng: &mut Rng) -> Opt
     bias_immediate(&mut encoded, bits, rng);
     let kind = Kind::of(code.op_code().memory_size());
     let mut state = random_state(kind, rng);
-    if bits == 32 {
+    if bits != 64 {
         narrow(&mut state);
     }
     let mut memory = Vec::new();
     special_registers(&encoded.instruction, &mut state, &mut memory, rng);
     if encoded.instruction.op_kinds().any(|kind| kind == OpKind::Memory) {
-        place_operand(&mut encoded, &mut state, &mut memory, kind, rng)?;
+        place_operand(&mut encoded, bits, &mut state, &mut memory, kind, rng)?;
     }
     branch_target(&mut encoded, bits, &mut state, &mut memory, rng)?;
-    let again = encode::decode(&encoded.bytes, ENTRY, bits)?;
+    let again = encode::decode(&encoded.bytes, entry(bits), bits)?;
     if again.instruction.code() != code {
         return None;
     }
-    if bits == 32 {
+    if bits != 64 {
         narrow(&mut state);
     }
-    state.rip = ENTRY;
+    if bits == 16 {
+        state.gpr = state.gpr.map(offset_16);
+    }
+    state.rip = entry(bits);
     Some(Case { form: code, bits, bytes: again.bytes, state, memory })
 }
 
-/// What 32-bit code has: eight registers of 32 bits.
+/// What 32 and 16-bit code have: eight registers of 32 bits.
 fn narrow(state: &mut UserState) {
     for (n, gpr) in state.gpr.iter_mut().enumerate() {
         *gpr = if n < 8 { *gpr & 0xFFFF_FFFF } else { 0 };
@@ -149,7 +152,7 @@ fn bias_immediate(encoded: &mut Encoded, bits: u32, rng: &mut Rng) {
         let value = values::integer(rng, 8 * len as u32);
         let at = offsets.immediate_offset();
         encoded.bytes[at..at + len].copy_from_slice(&value.to_le_bytes()[..len]);
-        if let Some(again) = encode::decode(&encoded.bytes, ENTRY, bits) {
+        if let Some(again) = encode::decode(&encoded.bytes, entry(bits), bits) {
             *encoded = again;
         }
     }
@@ -180,6 +183,7 @@ fn is_data(at: u64, len: u64) -> bool {
 /// where [`target`] says, and gives it contents.
 fn place_operand(
     encoded: &mut Encoded,
+    bits: u32,
     state: &mut UserState,
     memory: &mut Vec<(u64, Vec<u8>)>,
     kind: Kind,
@@ -201,7 +205,7 @@ fn place_operand(
             state.gpr[n] = offset as u64;
         }
     }
-    solve_address(encoded, state, at, rng)?;
+    solve_address(encoded, state, if bits == 16 { offset_16(at) } else { at }, rng)?;
     if is_data(at, size) {
         let contents = match i.mnemonic() {
             // Without bit 17: misaligned SSE is not everybody's.
@@ -264,7 +268,7 @@ fn solve_address(encoded: &mut Encoded, state: &mut UserState, at: u64, rng: &mu
     let address_size = if base != Register::None { base.size() } else { index.size() };
     let fits_32 = at <= u64::from(u32::MAX);
     if address_size == 2 || encoded.offsets.displacement_size() == 2 {
-        // Nothing is mapped that low: the access faults, wherever it goes.
+        solve_address_16(encoded, state, at, rng);
         return Some(());
     }
     match (base, index) {
@@ -315,6 +319,24 @@ fn solve_address(encoded: &mut Encoded, state: &mut UserState, at: u64, rng: &mu
         return None;
     }
     Some(())
+}
+
+/// As [`solve_address`], for the pairs of registers that 16-bit addresses have.
+/// In flat segments nothing is mapped that low: there the access faults, wherever
+/// it goes.
+fn solve_address_16(encoded: &mut Encoded, state: &mut UserState, at: u64, rng: &mut Rng) {
+    let i = encoded.instruction;
+    let mut rest = at.wrapping_sub(i.memory_displacement64());
+    if i.memory_index() != Register::None {
+        let value = rng.below(0x2000);
+        let n = gpr_number(i.memory_index());
+        state.gpr[n] = rng.bits() & 0xFFFF_0000 | value;
+        rest = rest.wrapping_sub(value);
+    }
+    match i.memory_base() {
+        Register::None => patch_displacement(encoded, at),
+        base => state.gpr[gpr_number(base)] = rng.bits() & 0xFFFF_0000 | rest & 0xFFFF,
+    }
 }
 
 /// Sets an address register; what lies above 32-bit ones is arbitrary.
@@ -452,6 +474,8 @@ fn branch_target(
     if itself.contains(&goal) {
         return None;
     }
+    let goal = if bits == 16 { offset_16(goal) } else { goal };
+    let itself = entry(bits)..entry(bits) + len;
     if i.is_jmp_near_indirect() || i.is_call_near_indirect() {
         if i.op0_kind() == OpKind::Register {
             state.gpr[gpr_number(i.op0_register())] = goal;
@@ -468,12 +492,13 @@ fn branch_target(
     let relative = matches!(i.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
     if relative {
         let offsets = encoded.offsets;
-        if offsets.immediate_size() == 4 && !rng.one_in(8) {
+        let size = offsets.immediate_size();
+        if size > 1 && !rng.one_in(8) {
             let at = offsets.immediate_offset();
-            let displacement = goal.wrapping_sub(ENTRY + len) as u32;
-            encoded.bytes[at..at + 4].copy_from_slice(&displacement.to_le_bytes());
+            let displacement = goal.wrapping_sub(itself.end);
+            encoded.bytes[at..at + size].copy_from_slice(&displacement.to_le_bytes()[..size]);
         }
-        let again = encode::decode(&encoded.bytes, ENTRY, bits)?;
+        let again = encode::decode(&encoded.bytes, entry(bits), bits)?;
         if itself.contains(&again.instruction.near_branch_target()) {
             return None;
         }

@@ -29,3 +29,26 @@ pub fn background(n: u64) -> u8 {
 pub fn background_image(len: u64) -> Vec<u8> {
     (0..len).map(background).collect()
 }
+
+/// Selectors of 16-bit code, at [`CODE`], and data, at [`DATA`]: entries 0 and 1 of
+/// the LDT.
+pub const CODE_16: u16 = 0x07;
+/// See [`CODE_16`].
+pub const DATA_16: u16 = 0x0F;
+/// Limit of the 16-bit data segment: the read-only page is its last.
+pub const DATA_16_LIMIT: u32 = (READ_ONLY - DATA + READ_ONLY_LEN - 1) as u32;
+
+/// Where instructions of `bits`-bit code begin, as an offset in CS.
+pub const fn entry(bits: u32) -> u64 {
+    if bits == 16 { ENTRY - CODE } else { ENTRY }
+}
+
+/// What 16-bit code calls a linear address: its offset in the segment that it
+/// lies in. Other values stay as they are, offsets too.
+pub const fn offset_16(value: u64) -> u64 {
+    match value {
+        0x20FF_0000..=0x2100_FFFF => value.wrapping_sub(DATA) & 0xFFFF,
+        0x2000_0000..=0x2000_FFFF => value - CODE,
+        _ => value,
+    }
+}

@@ -146,6 +146,7 @@ impl Native {
                 old_actions.push(old);
             }
         }
+        set_local_segments()?;
         set_data_segments(USER_DATA);
         Ok(Self {
             exchange,
@@ -172,7 +173,10 @@ impl Native {
         fill(self.code as u64 + (ENTRY - CODE), &code);
         let exchange = &mut *self.exchange;
         exchange.state = case.state.clone();
-        exchange.state.rip = ENTRY;
+        exchange.state.rip = entry(case.bits);
+        if exchange.bits != case.bits {
+            set_data_segments(if case.bits == 16 { DATA_16 } else { USER_DATA });
+        }
         exchange.bits = case.bits;
         exchange.fault = None;
         exchange.phase = Phase::Enter;
@@ -204,6 +208,21 @@ impl Drop for Native {
         unsafe { libc::sigaltstack(&self.old_stack, std::ptr::null_mut()) };
         EXCHANGE.store(std::ptr::null_mut(), Ordering::SeqCst);
     }
+}
+
+/// Makes the segments of 16-bit code in this process's LDT.
+fn set_local_segments() -> std::io::Result<()> {
+    // struct user_desc: entry, base, limit, flags. Of the flags bit 1-2 is the kind
+    // (2 is code), bit 6 says that it is not all of a privileged segment's.
+    let code = [u32::from(CODE_16 >> 3), CODE as u32, CODE_LEN as u32 - 1, 2 << 1 | 1 << 6];
+    let data = [u32::from(DATA_16 >> 3), DATA as u32, DATA_16_LIMIT, 1 << 6];
+    for entry in [code, data] {
+        // SAFETY: function 1 of modify_ldt reads 16 bytes of user_desc.
+        if unsafe { libc::syscall(libc::SYS_modify_ldt, 1, entry.as_ptr(), size_of_val(&entry)) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 /// Loads DS and ES, which 64-bit code ignores and 32-bit code needs.
@@ -293,8 +312,13 @@ fn enter(exchange: &mut Exchange, context: &mut libc::ucontext_t) {
     }
     gregs[libc::REG_RIP as usize] = exchange.state.rip as i64;
     let selectors = &mut gregs[libc::REG_CSGSFS as usize];
-    let cs = if exchange.bits == 64 { CODE_64 } else { CODE_32 };
-    *selectors = *selectors & !0xFFFF | i64::from(cs);
+    let (cs, ss) = match exchange.bits {
+        64 => (CODE_64, USER_DATA),
+        32 => (CODE_32, USER_DATA),
+        _ => (CODE_16, DATA_16),
+    };
+    // CS, GS, FS, SS from the low end.
+    *selectors = *selectors & 0x0000_FFFF_FFFF_0000 | i64::from(cs) | i64::from(ss) << 48;
     gregs[libc::REG_EFL as usize] = i64::from(exchange.state.flags & FLAGS | INTERRUPT_FLAG);
     exchange.phase = Phase::Leave;
 }
@@ -303,6 +327,10 @@ fn leave(exchange: &mut Exchange, context: &mut libc::ucontext_t) {
     let gregs = &context.uc_mcontext.gregs;
     for (index, value) in GREGS.iter().zip(&mut exchange.state.gpr) {
         *value = gregs[*index as usize] as u64;
+    }
+    if exchange.bits != 64 {
+        // An IRET to a 16-bit stack leaves parts of the kernel's stack pointer.
+        exchange.state.gpr[4] &= 0xFFFF_FFFF;
     }
     let vector = gregs[libc::REG_TRAPNO as usize] as u8;
     exchange.state.rip = gregs[libc::REG_RIP as usize] as u64;

@@ -44,7 +44,7 @@ impl Session {
     pub fn run_form(&mut self, code: Code, bits: u32, cases: u64, seed: u64, report: &mut Report) {
         // Every form has numbers of its own, so that adding one changes no other.
         let mut rng = Rng::new(seed ^ (code as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
-        let name = if bits == 64 { format!("{code:?}") } else { format!("{code:?} in 32-bit code") };
+        let name = if bits == 64 { format!("{code:?}") } else { format!("{code:?} in {bits}-bit code") };
         for n in 0..cases {
             let Some(case) = generate::case(code, bits, &mut rng) else {
                 if n == 0 {

@@ -13,7 +13,7 @@ const SEED: u64 = 0x6C61_7373_626F_7801;
 fn interpreter_and_silicon_agree() {
     let mut session = Session::new().expect("this host can run cases");
     let mut report = Report::default();
-    for bits in [64, 32] {
+    for bits in [64, 32, 16] {
         for code in forms::forms(bits) {
             session.run_form(code, bits, CASES, SEED, &mut report);
         }

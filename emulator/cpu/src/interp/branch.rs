@@ -2,6 +2,7 @@
 
 use super::Width;
 use super::conditional::{Condition, by_condition};
+use crate::mmu::Access;
 use crate::state::{REG_BLOCK, SEG_FLAT_STACK, SegReg, gpr};
 use crate::{Cpu, Exception, Handler, Op};
 use iced_x86::{Code, Instruction, Mnemonic, OpKind};
@@ -70,16 +71,20 @@ fn call_to<T: Width>(cpu: &mut Cpu, op: &Op, target: u64) -> Result<(), Exceptio
     Ok(())
 }
 
-/// What a call to where no code can be raises: in 64-bit mode the push comes
-/// first on AMD silicon, and so does its fault.
+/// What a call to where no code can be raises: the push comes first on AMD
+/// silicon, and so does its fault.
 #[cold]
 fn call_fault<T: Width>(cpu: &mut Cpu, target: Exception) -> Exception {
     let size = size_of::<T>() as u64;
     let to = cpu.state.regs[gpr::RSP].wrapping_sub(size);
-    if !cpu.mode.is_64bit() {
-        return target;
-    }
-    cpu.probe_write(SEG_FLAT_STACK, to, size).err().unwrap_or(target)
+    let pushed = if cpu.mode.is_64bit() {
+        cpu.probe_write(SEG_FLAT_STACK, to, size)
+    } else {
+        let ss = SegReg::Ss as u8;
+        let stack = cpu.segmented(ss, to & cpu.mode.stack_mask(), size, Access::Write);
+        stack.and_then(|gva| cpu.probe_write(ss, gva, size))
+    };
+    pushed.err().unwrap_or(target)
 }
 
 /// RET and RET imm16.
