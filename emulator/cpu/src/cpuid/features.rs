@@ -27,8 +27,10 @@ pub(crate) mod word {
     pub const X8_EBX: u16 = 10;
     /// Leaf 8000_0021h EAX.
     pub const X21_EAX: u16 = 11;
+    /// Leaf 8000_0021h ECX.
+    pub const X21_ECX: u16 = 12;
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 }
 
 macro_rules! features {
@@ -130,10 +132,13 @@ features! {
     Wbnoinvd = "wbnoinvd", X8_EBX, 9;
     Ibpb = "ibpb", X8_EBX, 12;
     SsbNo = "amd-no-ssb", X8_EBX, 26;
+    BtcNo = "btc-no", X8_EBX, 29;
     LfenceSerializing = "lfence-always-serializing", X21_EAX, 2;
     NullSelectorClearsBase = "null-sel-clr-base", X21_EAX, 6;
     AutoIbrs = "auto-ibrs", X21_EAX, 8;
     SrsoNo = "srso-no", X21_EAX, 29;
+    TsaSqNo = "tsa-sq-no", X21_ECX, 1;
+    TsaL1No = "tsa-l1-no", X21_ECX, 2;
 }
 
 /// A set of features.

@@ -250,7 +250,11 @@ impl CpuModel {
                 let id = self.topology.apic_id;
                 Registers { eax: id, ebx: id & 0xFF, ecx: 0, edx: 0 }
             }
-            0x21 => Registers { eax: features.word(word::X21_EAX), ..Registers::default() },
+            0x21 => Registers {
+                eax: features.word(word::X21_EAX),
+                ecx: features.word(word::X21_ECX),
+                ..Registers::default()
+            },
             _ => Registers::default(),
         }
     }

@@ -34,8 +34,19 @@ const CORE2: Features =
 const V1: Features = PENTIUM3.with(&[Sse2, Clflush, Syscall, Nx, Lm, AltMovCr8, MmxExt, TopoExt]).with(SOUND);
 /// Freedom from what kernels work around in software, at a cost in every
 /// system call or branch; and clocks that they can trust.
-const SOUND: &[Feature] =
-    &[SsbNo, LfenceSerializing, NullSelectorClearsBase, AutoIbrs, SrsoNo, XsaveErPtr, InvariantTsc, Arat];
+const SOUND: &[Feature] = &[
+    SsbNo,
+    BtcNo,
+    TsaSqNo,
+    TsaL1No,
+    LfenceSerializing,
+    NullSelectorClearsBase,
+    AutoIbrs,
+    SrsoNo,
+    XsaveErPtr,
+    InvariantTsc,
+    Arat,
+];
 
 const V2: Features = V1.with(&[Sse3, Ssse3, Sse41, Sse42, Popcnt, Cx16, Lahf64]);
 const V3: Features = V2.with(&[Avx, Avx2, Bmi1, Bmi2, F16c, Fma, Lzcnt, Movbe, Xsave]);
@@ -139,10 +150,11 @@ pub(crate) fn drop_dependants(features: &mut Features) {
 /// What is implemented: the most that a model may be given.
 pub(crate) const IMPLEMENTED: Features = MAX.with(&[Ibpb, Lzcnt]);
 
-/// Family 1Ah, model 44h, stepping 1. Together with AutoIBRS, SRSO_NO and
-/// SSB_NO it is a processor for which kernels apply no software mitigations:
-/// retpolines and untrained returns would slow every guest for nothing.
-const AMD_SIGNATURE: u32 = 0x00B4_0F41;
+/// Family 19h, model 21h, stepping 2. Together with AutoIBRS, SRSO_NO and the
+/// other bits of [`SOUND`] it is a processor for which kernels apply no software
+/// mitigations: retpolines and untrained returns would slow every guest for
+/// nothing. Later families make Linux look for collaborative power control.
+const AMD_SIGNATURE: u32 = 0x00A2_0F12;
 const AMD_BRAND: &str = "Glassbox x86-64 Processor";
 
 /// Every model that can be named.
