@@ -1,5 +1,6 @@
 //! `cargo xtask check`: what the compiler does not see.
 
+use crate::quotes;
 use crate::shell::{self, cargo, root};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -38,6 +39,9 @@ pub fn run() -> Result<()> {
     let mut faults = layers()?;
     faults.extend(sizes()?);
     faults.extend(links()?);
+    for file in files("md")? {
+        faults.extend(quotes::check(&root(), &file)?);
+    }
     for fault in &faults {
         eprintln!("check: {fault}");
     }

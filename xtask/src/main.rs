@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod guests;
 mod initramfs;
+mod quotes;
 mod roms;
 mod scenarios;
 mod shell;
