@@ -12,8 +12,9 @@
 ;   * EBX bit 0 is set where somebody sits at the console.
 ; Nothing else is expected: no BIOS, no stack, no descriptor tables.
 ;
-; Manual references are to the Intel 64 and IA-32 Architectures Software
-; Developer's Manual (SDM) unless they say otherwise.
+; SDM is the Intel 64 and IA-32 Architectures Software Developer's Manual. Its
+; sections are named by volume and title, for their numbers change with each
+; edition.
 ;
 ; Build: nasm -f bin -o tour.bin tour.asm      (or: cargo xtask roms --bless)
 
