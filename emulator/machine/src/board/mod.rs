@@ -5,6 +5,8 @@
 
 mod assemble;
 mod devices;
+#[cfg(test)]
+mod tests;
 mod wiring;
 
 pub(crate) use assemble::Parts;
