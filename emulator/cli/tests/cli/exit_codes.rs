@@ -126,11 +126,3 @@ fn port_e9_is_not_there_and_an_open_bus_reads_ones() {
     let guest = bench.guest(&[&[0xE4, 0xE9, 0x3C, 0xFF, 0x75, 0xFE], &print("open"), POWER_OFF]);
     assert_eq!(run(&guest, &[]).1, "open");
 }
-
-#[test]
-fn without_an_image_the_built_in_guest_tours_the_machine_and_powers_off() {
-    let args = ["--clock", "instructions", "--timeout", "100s"];
-    let (code, out, message) = parts(&glassbox_with_input(&args, b""));
-    assert_eq!((code, message.as_str()), (0, ""), "{out}");
-    assert!(out.contains("Long mode") && out.contains("IRETQ"), "{out}");
-}
