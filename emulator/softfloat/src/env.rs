@@ -107,6 +107,9 @@ pub struct Env {
     pub flush_to_zero: bool,
     /// A set bit masks the exception of the same bit in [`flag`].
     pub masks: u8,
+    /// An inexact result changes nothing: `PE` is masked, and set already
+    /// (SSE only). Callers may then skip finding out whether one is.
+    pub precision_is_silent: bool,
     pub(crate) native: bool,
     pub(crate) rounded_up: bool,
     pub(crate) raised_flags: u8,
@@ -129,6 +132,7 @@ impl Env {
             denormals_are_zero: mxcsr & 0x40 != 0,
             flush_to_zero: mxcsr & 0x8000 != 0,
             masks: ((mxcsr >> 7) & 0x3f) as u8,
+            precision_is_silent: mxcsr & 0x1020 == 0x1020,
             native: mxcsr & 0x7020 == PE_SET_MASKED_NEAREST,
             rounded_up: false,
             raised_flags: 0,
@@ -144,6 +148,7 @@ impl Env {
             denormals_are_zero: false,
             flush_to_zero: false,
             masks: (fcw & 0x3f) as u8,
+            precision_is_silent: false,
             native: false,
             rounded_up: false,
             raised_flags: 0,

@@ -2,44 +2,11 @@
 
 use super::lane::{Element, joined};
 use super::operand::{Xmm, binary_imm, packed, packed_unary, unary};
+pub(crate) use super::swar::{
+    add, add_saturating, average, max, min, sub, sub_saturating, sum_of_differences,
+};
 use crate::Handler;
 use iced_x86::{Instruction, Mnemonic};
-
-#[inline(always)]
-pub(crate) fn add<T: Element>(a: u128, b: u128) -> u128 {
-    T::zip(a, b, T::wrapping_add)
-}
-
-#[inline(always)]
-pub(crate) fn sub<T: Element>(a: u128, b: u128) -> u128 {
-    T::zip(a, b, T::wrapping_sub)
-}
-
-#[inline(always)]
-pub(crate) fn add_saturating<T: Element>(a: u128, b: u128) -> u128 {
-    T::zip(a, b, T::saturating_add)
-}
-
-#[inline(always)]
-pub(crate) fn sub_saturating<T: Element>(a: u128, b: u128) -> u128 {
-    T::zip(a, b, T::saturating_sub)
-}
-
-#[inline(always)]
-pub(crate) fn min<T: Element>(a: u128, b: u128) -> u128 {
-    T::zip(a, b, |a, b| if a < b { a } else { b })
-}
-
-#[inline(always)]
-pub(crate) fn max<T: Element>(a: u128, b: u128) -> u128 {
-    T::zip(a, b, |a, b| if a > b { a } else { b })
-}
-
-/// PAVGB, PAVGW: the mean, rounded up.
-#[inline(always)]
-pub(crate) fn average<T: Element>(a: u128, b: u128) -> u128 {
-    T::zip(a, b, |a, b| T::narrow((a.wide() + b.wide() + 1) >> 1))
-}
 
 /// PMULLW, PMULLD.
 #[inline(always)]
@@ -86,14 +53,6 @@ pub(crate) fn mul_add_bytes(a: u128, b: u128) -> u128 {
     i16::build(|n| {
         let product = |n| i16::from(u8::get(a, n)) * i16::from(i8::get(b, n));
         product(2 * n).saturating_add(product(2 * n + 1))
-    })
-}
-
-/// PSADBW.
-#[inline(always)]
-pub(crate) fn sum_of_differences(a: u128, b: u128) -> u128 {
-    u64::build(|half| {
-        (half * 8..half * 8 + 8).map(|n| u64::from(u8::get(a, n).abs_diff(u8::get(b, n)))).sum()
     })
 }
 

@@ -1,20 +1,10 @@
 //! Packed integer comparisons and PTEST.
 
-use super::lane::Element;
 use super::operand::packed;
+pub(crate) use super::swar::{equal, greater};
 use crate::flags::LazyFlags;
 use crate::{Cpu, Exception, Handler, Op};
 use iced_x86::{Instruction, Mnemonic};
-
-#[inline(always)]
-pub(crate) fn equal<T: Element>(a: u128, b: u128) -> u128 {
-    T::zip(a, b, |a, b| T::mask(a == b))
-}
-
-#[inline(always)]
-pub(crate) fn greater<T: Element>(a: u128, b: u128) -> u128 {
-    T::zip(a, b, |a, b| T::mask(a > b))
-}
 
 const CF: u32 = 1;
 const ZF: u32 = 1 << 6;

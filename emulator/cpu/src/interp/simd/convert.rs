@@ -10,31 +10,95 @@ use iced_x86::{Code, Instruction, Mnemonic};
 /// A general-purpose register's integer as the source or target of a conversion.
 pub(crate) trait Integer: Width {
     /// Rounds to this width; what does not fit gives the most negative number.
-    fn of<T: Format>(number: T, env: &mut Env) -> Self;
+    fn of<T: Quick>(number: T, env: &mut Env) -> Self;
     /// The number with this value, rounded.
-    fn to<T: Format>(self, env: &mut Env) -> T;
+    fn to<T: Quick>(self, env: &mut Env) -> T;
 }
 
 impl Integer for u32 {
     #[inline(always)]
-    fn of<T: Format>(number: T, env: &mut Env) -> Self {
-        number.to_i32(env) as u32
+    fn of<T: Quick>(number: T, env: &mut Env) -> Self {
+        number.quick_i32(env) as u32
     }
     #[inline(always)]
-    fn to<T: Format>(self, env: &mut Env) -> T {
-        T::from_i32(self as i32, env)
+    fn to<T: Quick>(self, env: &mut Env) -> T {
+        T::quick_from(i64::from(self as i32), env)
     }
 }
 
 impl Integer for u64 {
     #[inline(always)]
-    fn of<T: Format>(number: T, env: &mut Env) -> Self {
+    fn of<T: Quick>(number: T, env: &mut Env) -> Self {
         number.to_i64(env) as u64
     }
     #[inline(always)]
-    fn to<T: Format>(self, env: &mut Env) -> T {
-        T::from_i64(self as i64, env)
+    fn to<T: Quick>(self, env: &mut Env) -> T {
+        T::quick_from(self as i64, env)
     }
+}
+
+/// Conversions that use the host's where its result is the exact value, or the
+/// right one and an inexact result is not to be noticed.
+pub(crate) trait Quick: Format {
+    /// As [`SseFloat::to_i32`].
+    fn quick_i32(self, env: &mut Env) -> i32;
+    /// As [`SseFloat::from_i64`].
+    fn quick_from(integer: i64, env: &mut Env) -> Self;
+}
+
+/// Whether the host's rounding, to the nearest, is what is asked for.
+#[inline(always)]
+fn nearest_and_silent(env: &Env) -> bool {
+    env.precision_is_silent && env.rounding == Rounding::Nearest
+}
+
+macro_rules! quick {
+    ($format:ident, $float:ty) => {
+        impl Quick for $format {
+            #[inline(always)]
+            fn quick_i32(self, env: &mut Env) -> i32 {
+                let number = <$float>::from_bits(self.0);
+                let truncated = number as i32;
+                // The upper limit is no i32, nor is any NaN below it.
+                let in_range = number.abs() < 2_147_483_648.0;
+                let silent = env.precision_is_silent && env.rounding == Rounding::Zero;
+                if in_range && (silent || truncated as $float == number) {
+                    truncated
+                } else {
+                    self.to_i32(env)
+                }
+            }
+            #[inline(always)]
+            fn quick_from(integer: i64, env: &mut Env) -> Self {
+                let exact = 1 << <$float>::MANTISSA_DIGITS;
+                if integer.unsigned_abs() <= exact || nearest_and_silent(env) {
+                    $format((integer as $float).to_bits())
+                } else {
+                    Self::from_i64(integer, env)
+                }
+            }
+        }
+    };
+}
+quick!(F32, f32);
+quick!(F64, f64);
+
+/// CVTSS2SD.
+#[inline(always)]
+pub(crate) fn widen(number: F32, env: &mut Env) -> F64 {
+    let value = f32::from_bits(number.0);
+    if value.is_normal() || value == 0.0 { F64(f64::from(value).to_bits()) } else { number.to_f64(env) }
+}
+
+/// CVTSD2SS.
+#[inline(always)]
+pub(crate) fn narrow(number: F64, env: &mut Env) -> F32 {
+    let value = f64::from_bits(number.0);
+    let rounded = value as f32;
+    let exact = f64::from(rounded) == value || nearest_and_silent(env);
+    // The smallest normal number may be the rounded form of a tiny one.
+    let normal = rounded.is_finite() && rounded.abs() > f32::MIN_POSITIVE;
+    if exact && normal { F32(rounded.to_bits()) } else { number.to_f32(env) }
 }
 
 /// The environment of the CVTT forms.
@@ -48,13 +112,13 @@ pub(crate) fn truncating(env: Env) -> Env {
 /// CVTDQ2PS.
 #[inline(always)]
 pub(crate) fn integers_to_singles(a: u128, env: &mut Env) -> u128 {
-    F32::build(|n| F32::from_i32(i32::get(a, n), env))
+    F32::build(|n| F32::quick_from(i64::from(i32::get(a, n)), env))
 }
 
 /// CVTPS2DQ, and with a truncating environment CVTTPS2DQ.
 #[inline(always)]
 pub(crate) fn singles_to_integers(a: u128, env: &mut Env) -> u128 {
-    i32::build(|n| F32::get(a, n).to_i32(env))
+    i32::build(|n| F32::get(a, n).quick_i32(env))
 }
 
 /// CVTDQ2PD of the two integers in the low half: always exact.
@@ -66,19 +130,19 @@ pub(crate) fn integers_to_doubles(a: u128) -> u128 {
 /// CVTPD2DQ, and with a truncating environment CVTTPD2DQ: the upper half is zero.
 #[inline(always)]
 pub(crate) fn doubles_to_integers(a: u128, env: &mut Env) -> u128 {
-    i32::build(|n| if n < 2 { F64::get(a, n).to_i32(env) } else { 0 })
+    i32::build(|n| if n < 2 { F64::get(a, n).quick_i32(env) } else { 0 })
 }
 
 /// CVTPS2PD of the two singles in the low half.
 #[inline(always)]
 pub(crate) fn singles_to_doubles(a: u128, env: &mut Env) -> u128 {
-    F64::build(|n| F32::get(a, n).to_f64(env))
+    F64::build(|n| widen(F32::get(a, n), env))
 }
 
 /// CVTPD2PS: the upper half is zero.
 #[inline(always)]
 pub(crate) fn doubles_to_singles(a: u128, env: &mut Env) -> u128 {
-    F32::build(|n| if n < 2 { F64::get(a, n).to_f32(env) } else { F32::ZERO })
+    F32::build(|n| if n < 2 { narrow(F64::get(a, n), env) } else { F32::ZERO })
 }
 
 // --- handlers ---
@@ -124,7 +188,7 @@ fn between<S: Format, T: Format>(
 }
 
 /// CVTSI2SS, CVTSI2SD.
-fn from_general<I: Integer, T: Format>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
+fn from_general<I: Integer, T: Quick>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     cpu.sse_ready()?;
     let b: I = cpu.read_rm(op, op.src)?;
     let mut env = cpu.float_env();
@@ -135,7 +199,7 @@ fn from_general<I: Integer, T: Format>(cpu: &mut Cpu, op: &Op) -> Result<(), Exc
 }
 
 /// CVTSS2SI, CVTSD2SI and their truncating forms.
-fn to_general<I: Integer, T: Format, const TRUNCATE: bool>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
+fn to_general<I: Integer, T: Quick, const TRUNCATE: bool>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     cpu.sse_ready()?;
     let b = T::source(cpu, op)?;
     let mut env = cpu.float_env();
@@ -204,8 +268,8 @@ pub(super) fn select(i: &Instruction, _: bool) -> Option<Handler> {
         Cvtpd2ps => |cpu, op| whole(cpu, op, cpu.float_env(), doubles_to_singles),
         Cvtdq2pd => |cpu, op| half(cpu, op, |b, _| integers_to_doubles(b)),
         Cvtps2pd => |cpu, op| half(cpu, op, singles_to_doubles),
-        Cvtss2sd => |cpu, op| between(cpu, op, F32::to_f64),
-        Cvtsd2ss => |cpu, op| between(cpu, op, F64::to_f32),
+        Cvtss2sd => |cpu, op| between(cpu, op, widen),
+        Cvtsd2ss => |cpu, op| between(cpu, op, narrow),
         Cvtpi2ps => |cpu, op| from_mm(cpu, op, mm_to_singles),
         Cvtpi2pd => |cpu, op| from_mm(cpu, op, |_, b, _| integers_to_doubles(u128::from(b))),
         Cvtps2pi => to_mm::<false, false>,

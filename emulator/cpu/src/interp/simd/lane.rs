@@ -6,6 +6,8 @@ pub(crate) trait Element: Copy + Ord {
     const COUNT: usize;
     /// Bits of an element.
     const BITS: u32 = 128 / Self::COUNT as u32;
+    /// Whether the type has negative numbers.
+    const SIGNED: bool;
     /// Element `n`, 0 in the lowest bits. `n` is below [`COUNT`](Self::COUNT).
     fn get(lane: u128, n: usize) -> Self;
     /// A lane of `f(0)`, `f(1)` and so on.
@@ -20,10 +22,6 @@ pub(crate) trait Element: Copy + Ord {
     fn wrapping_add(self, rhs: Self) -> Self;
     /// Difference, modulo.
     fn wrapping_sub(self, rhs: Self) -> Self;
-    /// Sum, clamped to the type's range.
-    fn saturating_add(self, rhs: Self) -> Self;
-    /// Difference, clamped to the type's range.
-    fn saturating_sub(self, rhs: Self) -> Self;
     /// Shifts left; `count` is below [`BITS`](Self::BITS).
     fn shl(self, count: u32) -> Self;
     /// Shifts right, arithmetically if the type is signed; `count` is below [`BITS`](Self::BITS).
@@ -40,6 +38,7 @@ macro_rules! element {
     ($t:ty, $count:literal) => {
         impl Element for $t {
             const COUNT: usize = $count;
+            const SIGNED: bool = <$t>::MIN != 0;
             #[inline(always)]
             fn get(lane: u128, n: usize) -> Self {
                 (lane >> (n as u32 * <$t>::BITS)) as $t
@@ -68,14 +67,6 @@ macro_rules! element {
             #[inline(always)]
             fn wrapping_sub(self, rhs: Self) -> Self {
                 self.wrapping_sub(rhs)
-            }
-            #[inline(always)]
-            fn saturating_add(self, rhs: Self) -> Self {
-                self.saturating_add(rhs)
-            }
-            #[inline(always)]
-            fn saturating_sub(self, rhs: Self) -> Self {
-                self.saturating_sub(rhs)
             }
             #[inline(always)]
             fn shl(self, count: u32) -> Self {

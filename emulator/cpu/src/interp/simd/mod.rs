@@ -21,6 +21,7 @@ mod shift;
 mod shuffle;
 mod state;
 mod string42;
+mod swar;
 
 #[cfg(test)]
 mod tests;

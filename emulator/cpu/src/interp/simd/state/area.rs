@@ -31,16 +31,22 @@ impl Area {
         Self([0; AREA_SIZE])
     }
 
+    fn array<const N: usize>(&self, at: usize) -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.0[at..at + N]);
+        bytes
+    }
+
     pub(super) fn u16(&self, at: usize) -> u16 {
-        u16::from_le_bytes([self.0[at], self.0[at + 1]])
+        u16::from_le_bytes(self.array(at))
     }
 
     pub(super) fn u32(&self, at: usize) -> u32 {
-        u32::from(self.u16(at)) | u32::from(self.u16(at + 2)) << 16
+        u32::from_le_bytes(self.array(at))
     }
 
     pub(super) fn u64(&self, at: usize) -> u64 {
-        u64::from(self.u32(at)) | u64::from(self.u32(at + 4)) << 32
+        u64::from_le_bytes(self.array(at))
     }
 
     pub(super) fn put<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
@@ -97,8 +103,16 @@ impl Cpu {
         area: &Area,
         range: std::ops::Range<usize>,
     ) -> Result<(), Exception> {
-        for at in range.step_by(8) {
-            self.store(place.seg, place.gva.wrapping_add(at as u64), area.u64(at))?;
+        let mut at = range.start;
+        while at < range.end {
+            let gva = place.gva.wrapping_add(at as u64);
+            if at.is_multiple_of(16) && range.end - at >= 16 {
+                self.store(place.seg, gva, u128::from_le_bytes(area.array(at)))?;
+                at += 16;
+            } else {
+                self.store(place.seg, gva, area.u64(at))?;
+                at += 8;
+            }
         }
         Ok(())
     }
