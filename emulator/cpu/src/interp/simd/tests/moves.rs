@@ -112,3 +112,20 @@ fn duplicating_moves() {
     assert_eq!(xmm1(A, B, &[0xF3, 0x0F, 0x16, 0xCA]), 0xFFEE_DDCC_FFEE_DDCC_7766_5544_7766_5544);
     assert_eq!(xmm1(A, B, &[0xF3, 0x0F, 0x12, 0xCA]), 0xBBAA_9988_BBAA_9988_3322_1100_3322_1100);
 }
+
+#[test]
+fn masked_stores_obey_segment_overrides_and_address_size() {
+    use crate::Segment;
+    use crate::state::SegReg;
+    use glassbox_x86_spec::control::Cr4;
+    let mut cpu = crate::testing::cpu16();
+    cpu.state.cr4 |= Cr4::OSFXSR;
+    cpu.state.segs[SegReg::Fs as usize] = Segment::real(0x800, 0);
+    cpu.sync();
+    cpu.set_xmm(1, A);
+    cpu.set_xmm(2, 0x80 << 24);
+    cpu.state.regs[gpr::RDI] = 0x5_0010;
+    // fs maskmovdqu xmm1, xmm2: only DI counts
+    one(&mut cpu, &[0x64, 0x66, 0x0F, 0xF7, 0xCA]);
+    assert_eq!(memory(&cpu, 0x10), 3 << 24);
+}

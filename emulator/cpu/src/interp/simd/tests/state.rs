@@ -226,3 +226,26 @@ fn xrstor_checks_its_header_before_it_changes_anything() {
     request(&mut cpu, 2);
     assert_eq!(fault(&mut cpu, XRSTOR), vector::GP, "MXCSR counts even when SSE is initialised");
 }
+
+#[test]
+fn a_save_area_that_ends_in_a_read_only_page_is_not_written_at_all() {
+    const TABLES: u64 = 0x9_0000;
+    for (save, at) in [(FXSAVE, 0xF00), (XSAVE, 0xE40), (XSAVEC, 0xE40)] {
+        let mut cpu = busy(cpu64());
+        for level in 0..3 {
+            cpu.memory.write(TABLES + 0x1000 * level, TABLES + 0x1000 * (level + 1) | 3);
+        }
+        for page in 0..256u64 {
+            let read_only = page == (DATA >> 12) + 1;
+            cpu.memory.write(TABLES + 0x3000 + 8 * page, page << 12 | if read_only { 1 } else { 3 });
+        }
+        cpu.state.cr3 = TABLES;
+        cpu.state.regs[gpr::RBX] = DATA + at;
+        cpu.sync();
+        cpu.memory.write_bytes(Gpa(DATA), &[0xEE; 0x1000]).unwrap();
+        assert_eq!(fault(&mut cpu, save), vector::PF, "{save:x?}");
+        let mut page = [0; 0x1000];
+        cpu.memory.read_bytes(Gpa(DATA), &mut page).unwrap();
+        assert!(page.iter().all(|&byte| byte == 0xEE), "{save:x?}");
+    }
+}
