@@ -58,7 +58,7 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
     pub memory: u64,
 
-    /// Processor model, with features to add or take away: MODEL[,+FEATURE][,-FEATURE]
+    /// Processor model, with features to add or take away, such as `max,-smap`
     #[arg(long, value_name = "MODEL", default_value = "max")]
     pub cpu: CpuModel,
 
@@ -74,7 +74,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     pub append: Option<String>,
 
-    /// COM1: stdio, none, file=F, tcp=HOST:PORT or unix=PATH (give it twice for COM2) [default: stdio]
+    /// COM1: stdio, none, file=F, tcp=HOST:PORT or unix=PATH, where it listens
+    /// (give it twice for COM2) [default: stdio]
     #[arg(long, value_name = "WHERE", value_parser = SerialTarget::parse)]
     pub serial: Vec<SerialTarget>,
 

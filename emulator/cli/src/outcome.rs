@@ -8,6 +8,8 @@ pub const SUCCESS: u8 = 0;
 pub const HOST_ERROR: u8 = 1;
 /// The guest crashed, or `--fail-on` matched.
 pub const CRASHED: u8 = 3;
+/// A second signal ended the process, as shells say it.
+pub const INTERRUPTED: u8 = 130;
 /// A limit ended the run, as `timeout(1)` says it.
 pub const LIMIT: u8 = 124;
 

@@ -5,7 +5,7 @@ use crate::serial::{self, Flush};
 use crate::stats::RunStats;
 use crate::terminal::RawMode;
 use crate::watch::{Patterns, Watched};
-use crate::{builtin, outcome};
+use crate::{builtin, outcome, terminal};
 use anyhow::{Context, bail};
 use glassbox_device_api::CharBackend;
 use glassbox_machine::{
@@ -94,9 +94,17 @@ fn watched(
 }
 
 /// Ctrl-C (where the terminal is not the guest's), SIGTERM and SIGHUP end the
-/// machine in order.
+/// machine in order, a second one the process: its output may be what hangs.
 fn stop_on_signals(control: Control) -> anyhow::Result<()> {
-    ctrlc::set_handler(move || control.stop(Stop::Quit)).context("cannot watch for signals")
+    let mut asked = false;
+    let handler = move || {
+        if std::mem::replace(&mut asked, true) {
+            terminal::leave();
+            std::process::exit(outcome::INTERRUPTED.into());
+        }
+        control.stop(Stop::Quit);
+    };
+    ctrlc::set_handler(handler).context("cannot watch for signals")
 }
 
 fn create_trace(path: &Path) -> anyhow::Result<File> {

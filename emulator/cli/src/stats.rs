@@ -1,7 +1,7 @@
 //! `--stats` and `--stats-json`.
 
 use anyhow::Context;
-use glassbox_machine::{DeviceStats, EngineStats, ExitStats, Stats};
+use glassbox_machine::{DeviceStats, EngineStats, ExitStats, JitStats, Stats, TlbStats};
 use serde::Serialize;
 use std::path::Path;
 
@@ -17,6 +17,8 @@ pub struct RunStats {
     exit: &'static str,
     exits: ExitStats,
     engine: EngineStats,
+    tlb: TlbStats,
+    jit: JitStats,
     devices: DeviceStats,
 }
 
@@ -26,8 +28,8 @@ impl RunStats {
         let (cpu_s, peak_rss_bytes) = host_usage();
         let wall_s = stats.wall.as_secs_f64();
         let mips = if wall_s > 0.0 { stats.instructions as f64 / wall_s / 1e6 } else { 0.0 };
-        let Stats { instructions, wall: _, engine, exits, devices } = *stats;
-        Self { instructions, wall_s, cpu_s, mips, peak_rss_bytes, exit, exits, engine, devices }
+        let Stats { instructions, wall: _, engine, tlb, jit, exits, devices } = *stats;
+        Self { instructions, wall_s, cpu_s, mips, peak_rss_bytes, exit, exits, engine, tlb, jit, devices }
     }
 
     /// Writes the counters as JSON.
@@ -53,6 +55,7 @@ impl RunStats {
         }
         for (name, value) in [
             ("engine", serde_json::to_value(self.engine)),
+            ("tlb", serde_json::to_value(self.tlb)),
             ("exits", serde_json::to_value(self.exits)),
             ("devices", serde_json::to_value(self.devices)),
         ] {

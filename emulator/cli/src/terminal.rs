@@ -42,7 +42,8 @@ impl Drop for RawMode {
     }
 }
 
-fn leave() {
+/// Leaves raw mode, if the terminal is in it.
+pub fn leave() {
     if is_raw() {
         let _ = crossterm::terminal::disable_raw_mode();
     }

@@ -128,6 +128,11 @@ impl Cpu {
         }
     }
 
+    /// Translations put into the TLB, and flushes of all or part of it, since power-on.
+    pub fn tlb_counts(&self) -> (u64, u64) {
+        (self.tlb.fills, self.tlb.flushes)
+    }
+
     /// Derives everything that is cached from the state anew: decoding mode,
     /// MMU table, slow-path conditions. Call after segment, CPL, CR, EFER,
     /// EFLAGS.AC/VM or DR7 changes. Cheap.

@@ -38,5 +38,5 @@ pub use error::MachineError;
 pub use machine::Machine;
 pub use report::CrashReport;
 pub use run::{Limits, Outcome};
-pub use stats::{DeviceStats, EngineStats, ExitStats, Stats};
+pub use stats::{DeviceStats, EngineStats, ExitStats, JitStats, Stats, TlbStats};
 pub use trace::TraceWriter;

@@ -3,7 +3,7 @@
 use crate::board::{Board, Parts};
 use crate::bus::processor::{ProcessorBus, SharedBoard, lock};
 use crate::clock::MachineClock;
-use crate::stats::{DeviceStats, EngineStats, ExitStats, Stats};
+use crate::stats::{DeviceStats, EngineStats, ExitStats, JitStats, Stats, TlbStats};
 use crate::{BootSource, ClockMode, Control, CrashReport, MachineConfig, MachineError, boot};
 use glassbox_cpu::{Cpu, CpuSignals, Interpreter, Observer};
 use glassbox_device_api::{ResetKind, VmClock};
@@ -90,10 +90,13 @@ impl Machine {
         let board = lock(&self.board);
         let (blocks_decoded, blocks_invalidated) = self.engine.cache_counts();
         let blocks_run = self.engine.blocks_run;
+        let (fills, flushes) = self.cpu.tlb_counts();
         Stats {
             instructions: self.cpu.state.retired,
             wall: self.wall,
             engine: EngineStats { blocks_run, blocks_decoded, blocks_invalidated },
+            tlb: TlbStats { fills, flushes },
+            jit: JitStats {},
             exits: self.exits,
             devices: DeviceStats {
                 interrupts: board.interrupts.acknowledged,

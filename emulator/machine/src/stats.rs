@@ -31,6 +31,19 @@ pub struct EngineStats {
     pub blocks_invalidated: u64,
 }
 
+/// What the software TLB did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TlbStats {
+    /// Translations that were looked up in the page tables and kept.
+    pub fills: u64,
+    /// Flushes, of everything or of one address space.
+    pub flushes: u64,
+}
+
+/// What the JIT did: there is none yet, and nothing to count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct JitStats {}
+
 /// Why the engine returned to the run loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExitStats {
@@ -56,6 +69,10 @@ pub struct Stats {
     pub wall: Duration,
     /// The engine.
     pub engine: EngineStats,
+    /// The TLB.
+    pub tlb: TlbStats,
+    /// The JIT.
+    pub jit: JitStats,
     /// Exits of the engine by kind.
     pub exits: ExitStats,
     /// The devices.

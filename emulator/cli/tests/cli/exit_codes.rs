@@ -126,3 +126,24 @@ fn port_e9_is_not_there_and_an_open_bus_reads_ones() {
     let guest = bench.guest(&[&[0xE4, 0xE9, 0x3C, 0xFF, 0x75, 0xFE], &print("open"), POWER_OFF]);
     assert_eq!(run(&guest, &[]).1, "open");
 }
+
+#[test]
+fn statistics_have_the_keys_that_scripts_rely_on() {
+    let bench = Bench::new();
+    let guest = bench.guest(&[&print("x"), POWER_OFF]);
+    let stats = bench.path("stats");
+    let (code, _, text) = run(&guest, &["--stats", "--stats-json", stats.to_str().unwrap()]);
+    assert_eq!(code, 0);
+    let stats = bench.stats();
+    // The print is three instructions, the switch-off three, and the jump that follows may not run.
+    assert!((6..=7).contains(&stats["instructions"].as_u64().unwrap()), "{stats}");
+    for number in ["wall_s", "cpu_s", "mips", "peak_rss_bytes"] {
+        assert!(stats[number].is_number(), "{number} in {stats}");
+    }
+    for object in ["engine", "tlb", "jit", "devices", "exits"] {
+        assert!(stats[object].is_object(), "{object} in {stats}");
+    }
+    assert_eq!(stats["exit"], "power-off");
+    assert!(stats["devices"]["port_writes"].as_u64().unwrap() >= 2);
+    assert!(text.contains("MIPS"), "{text}");
+}
