@@ -233,7 +233,7 @@ fn a_save_area_that_ends_in_a_read_only_page_is_not_written_at_all() {
     for (save, at) in [(FXSAVE, 0xF00), (XSAVE, 0xE40), (XSAVEC, 0xE40)] {
         let mut cpu = busy(cpu64());
         for level in 0..3 {
-            cpu.memory.write(TABLES + 0x1000 * level, TABLES + 0x1000 * (level + 1) | 3);
+            cpu.memory.write(TABLES + 0x1000 * level, (TABLES + 0x1000 * (level + 1)) | 3);
         }
         for page in 0..256u64 {
             let read_only = page == (DATA >> 12) + 1;
