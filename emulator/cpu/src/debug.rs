@@ -52,7 +52,7 @@ impl Cpu {
                 _ => false,
             };
             let (start, size) = self.breakpoint_range(n);
-            if watches && self.breakpoint_enabled(n) && at < start + size && start < at.wrapping_add(len) {
+            if watches && self.breakpoint_enabled(n) && overlap(at, len, start, size) {
                 self.pending_db |= 1 << n;
             }
         }
@@ -66,13 +66,15 @@ impl Cpu {
         let at = u64::from(port);
         for n in 0..4 {
             let (start, size) = self.breakpoint_range(n);
-            if self.breakpoint_kind(n) == 2
-                && self.breakpoint_enabled(n)
-                && at < start + size
-                && start < at + len
-            {
+            let watches = self.breakpoint_kind(n) == 2;
+            if watches && self.breakpoint_enabled(n) && overlap(at, len, start, size) {
                 self.pending_db |= 1 << n;
             }
         }
     }
+}
+
+/// Whether two ranges meet, either of which may end at the top of the address space.
+fn overlap(a: u64, a_len: u64, b: u64, b_len: u64) -> bool {
+    a.wrapping_sub(b) < b_len || b.wrapping_sub(a) < a_len
 }

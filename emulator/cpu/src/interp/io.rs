@@ -31,7 +31,7 @@ impl Cpu {
         if !is_tss || limit < IO_MAP_BASE + 1 {
             return Err(Exception::GP0);
         }
-        let base = u64::from(self.load_system::<u16>(self.wrap_tss(tr.base + IO_MAP_BASE))?);
+        let base = u64::from(self.load_system::<u16>(self.wrap_tss(tr.base.wrapping_add(IO_MAP_BASE)))?);
         // Two bytes are read always: a port range may cross a byte.
         let at = base + u64::from(port / 8);
         if at + 1 > limit {
