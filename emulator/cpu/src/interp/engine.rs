@@ -52,13 +52,20 @@ impl Interpreter {
     }
 
     /// Runs `cpu` until something is to be done outside, but for at most
-    /// `budget` retired instructions, which are counted exactly.
+    /// `budget` retired instructions, which are counted exactly. A guest whose
+    /// fault handlers fault for ever retires none: then the run ends before that.
     pub fn run(&mut self, cpu: &mut Cpu, budget: u64) -> Exit {
         if self.watcher.is_none() {
             self.watcher = Some(cpu.memory.watch_code());
         }
         let end = cpu.state.retired.saturating_add(budget);
+        let (mut retired, mut stalled) = (cpu.state.retired, 0);
         let exit = loop {
+            stalled = if cpu.state.retired == retired { stalled + 1 } else { 0 };
+            retired = cpu.state.retired;
+            if stalled > MAX_STALLED {
+                break Exit::Budget;
+            }
             if cpu.signals.attention()
                 && let Some(exit) = cpu.attend()
             {
@@ -346,6 +353,9 @@ impl Interpreter {
         Ok(self.cache.insert(Block::new(ops, key, second_page, mode)))
     }
 }
+
+/// Faults in a row, or entries of one string instruction, before a run ends.
+const MAX_STALLED: u32 = 1 << 16;
 
 /// A RAM offset that no RAM has.
 const UNCACHED: u64 = 1 << 58;
