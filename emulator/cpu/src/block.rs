@@ -95,7 +95,7 @@ pub struct BlockCache {
 const NO_KEY: u64 = u64::MAX;
 
 fn key(start: u64, mode: Mode) -> u64 {
-    start << 4 | u64::from(mode.key())
+    start << 5 | u64::from(mode.key())
 }
 
 fn front_slot(key: u64) -> usize {

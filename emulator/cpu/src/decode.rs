@@ -5,7 +5,7 @@ use crate::interp;
 use crate::mode::Mode;
 use crate::op::Op;
 use crate::state::{REG_BLOCK, REG_ZERO, SEG_FLAT, SEG_FLAT_STACK, SegReg};
-use iced_x86::{Code, Decoder, DecoderError, FlowControl, Instruction, OpKind, Register};
+use iced_x86::{Code, Decoder, DecoderError, EncodingKind, FlowControl, Instruction, OpKind, Register};
 
 /// Blocks end before this many bytes, so that offsets fit a byte.
 pub const MAX_BLOCK_BYTES: usize = 240;
@@ -42,7 +42,8 @@ pub fn decode(bytes: &[u8], mode: Mode, offset: u8, model: &CpuModel) -> Decoded
     {
         return decode(&exchange[..instruction.len()], mode, offset, model);
     }
-    if !model.implements(&instruction) {
+    let refused = mode.is_real() && instruction.encoding() != EncodingKind::Legacy;
+    if refused || !model.implements(&instruction) {
         return Decoded::Op(fault_op(interp::undefined, offset, instruction.len()));
     }
     let mut op = lower(&instruction, mode, offset);

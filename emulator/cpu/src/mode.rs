@@ -13,6 +13,7 @@ impl Mode {
     const BITS64: u8 = 2;
     const STACK32: u8 = 4;
     const FLAT: u8 = 8;
+    const REAL: u8 = 16;
 
     /// The mode that `state` is in.
     pub fn of(state: &CpuState) -> Self {
@@ -30,7 +31,17 @@ impl Mode {
         if state.protected() && data.iter().all(|&s| is_flat(state.seg(s))) {
             mode |= Self::FLAT;
         }
+        if !state.protected() {
+            mode |= Self::REAL;
+        }
         Self(mode)
+    }
+
+    /// Real or virtual-8086 mode, where VEX-encoded instructions do not exist
+    /// (Intel SDM Vol. 2A 2.3.2; AMD APM Vol. 3 1.8.1).
+    #[inline(always)]
+    pub fn is_real(self) -> bool {
+        self.0 & Self::REAL != 0
     }
 
     /// 64-bit mode.
@@ -79,7 +90,7 @@ impl Mode {
         if self.is_64bit() { u64::MAX } else { u64::from(u32::MAX) }
     }
 
-    /// The mode as a small number, for block keys.
+    /// The mode as a number of five bits, for block keys.
     #[inline(always)]
     pub fn key(self) -> u8 {
         self.0

@@ -397,6 +397,12 @@ fn special_registers(
                 state.gpr[RSP] = NOTHING;
             }
         }
+        // Fields and bit numbers inside the operand, and just outside.
+        Bextr | Bzhi if !rng.one_in(4) => {
+            let field = rng.below(72) | rng.below(72) << 8;
+            let n = gpr_number(i.op2_register());
+            state.gpr[n] = if rng.one_in(4) { rng.bits() << 16 | field } else { field };
+        }
         Cmpxchg if rng.one_in(2) && i.op0_kind() == OpKind::Register => {
             let n = gpr_number(i.op0_register());
             state.gpr[n] = state.gpr[RAX];

@@ -107,6 +107,7 @@ features! {
     Clwb = "clwb", L7_EBX, 24;
     Sha = "sha", L7_EBX, 29;
     Umip = "umip", L7_ECX, 2;
+    Gfni = "gfni", L7_ECX, 8;
     La57 = "la57", L7_ECX, 16;
     Rdpid = "rdpid", L7_ECX, 22;
     Fsrm = "fsrm", L7_EDX, 4;

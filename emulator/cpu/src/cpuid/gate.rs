@@ -58,6 +58,7 @@ fn needs(extension: CpuidFeature) -> Needs {
         AES => One(Feature::Aes),
         PCLMULQDQ => One(Feature::Pclmulqdq),
         SHA => One(Feature::Sha),
+        GFNI => One(Feature::Gfni),
         AVX => One(Feature::Avx),
         AVX2 => One(Feature::Avx2),
         FMA => One(Feature::Fma),

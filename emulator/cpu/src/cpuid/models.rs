@@ -80,8 +80,15 @@ const MAX: Features = V2.with(&[
     Pdpe1gb,
     Rdtscp,
     Prefetchw,
-    Sse4a,
     Wbnoinvd,
+    Lzcnt,
+    Bmi1,
+    Bmi2,
+    Adx,
+    Aes,
+    Pclmulqdq,
+    Sha,
+    Gfni,
 ]);
 
 /// Features that build on others: taking away the second takes the first along.
@@ -97,6 +104,7 @@ const DEPENDS: &[(Feature, Feature)] = &[
     (Aes, Sse2),
     (Pclmulqdq, Sse2),
     (Sha, Sse2),
+    (Gfni, Sse2),
     (Xsave, Fxsr),
     (Xsaveopt, Xsave),
     (Xsavec, Xsave),
@@ -106,8 +114,6 @@ const DEPENDS: &[(Feature, Feature)] = &[
     (Avx2, Avx),
     (Fma, Avx),
     (F16c, Avx),
-    (Bmi1, Avx),
-    (Bmi2, Avx),
     (X2apic, Apic),
     (TscDeadline, Apic),
     (TscDeadline, Tsc),
@@ -148,7 +154,7 @@ pub(crate) fn drop_dependants(features: &mut Features) {
 }
 
 /// What is implemented: the most that a model may be given.
-pub(crate) const IMPLEMENTED: Features = MAX.with(&[Ibpb, Lzcnt]);
+pub(crate) const IMPLEMENTED: Features = MAX.with(&[Ibpb]);
 
 /// Family 19h, model 21h, stepping 2. Together with AutoIBRS, SRSO_NO and the
 /// other bits of [`SOUND`] it is a processor for which kernels apply no software

@@ -133,8 +133,33 @@ fn instructions_exist_as_the_model_says() {
 
 #[test]
 fn without_bmi1_and_lzcnt_their_encodings_are_bsf_and_bsr() {
-    let model = CpuModel::default();
+    let model = model("max,-bmi1,-lzcnt");
     let decode = |bytes| Decoder::new(64, bytes, model.decoder_options()).decode().code();
     assert_eq!(decode(&[0xF3, 0x0F, 0xBC, 0xC1]), Code::Bsf_r32_rm32);
     assert_eq!(decode(&[0xF3, 0x0F, 0xBD, 0xC1]), Code::Bsr_r32_rm32);
+}
+
+#[test]
+fn general_purpose_and_cryptographic_extensions_show_and_execute() {
+    let max = CpuModel::default();
+    let bit = |leaf, pick: fn(Registers) -> u32, n: u32| pick(max.cpuid(leaf, 0, BOOTED)) >> n & 1 == 1;
+    let ebx = |r: Registers| r.ebx;
+    let ecx = |r: Registers| r.ecx;
+    // Leaf, register and bit, the feature's name, an instruction.
+    let cases: [(bool, &str, &[u8]); 8] = [
+        (bit(7, ebx, 3), "bmi1", &[0xC4, 0xE2, 0x60, 0xF2, 0xC1]),
+        (bit(7, ebx, 8), "bmi2", &[0xC4, 0xE3, 0x7B, 0xF0, 0xC1, 3]),
+        (bit(7, ebx, 19), "adx", &[0x66, 0x0F, 0x38, 0xF6, 0xC3]),
+        (bit(7, ebx, 29), "sha", &[0x0F, 0x38, 0xC8, 0xC1]),
+        (bit(7, ecx, 8), "gfni", &[0x66, 0x0F, 0x38, 0xCF, 0xC1]),
+        (bit(1, ecx, 1), "pclmulqdq", &[0x66, 0x0F, 0x3A, 0x44, 0xC1, 0]),
+        (bit(1, ecx, 25), "aes", &[0x66, 0x0F, 0x38, 0xDC, 0xC1]),
+        (bit(0x8000_0001, ecx, 5), "lzcnt", &[0xF3, 0x0F, 0xBD, 0xC1]),
+    ];
+    for (shown, name, bytes) in cases {
+        assert!(shown && runs(&max, bytes), "{name}");
+        if name != "lzcnt" {
+            assert!(!runs(&model(&format!("max,-{name}")), bytes), "{name} hidden");
+        }
+    }
 }

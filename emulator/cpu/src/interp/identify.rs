@@ -111,3 +111,20 @@ pub(crate) fn select(i: &Instruction) -> Option<Handler> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::state::gpr::RAX;
+    use crate::testing::{cpu64, run};
+
+    #[test]
+    fn rdpid_reads_tsc_aux_and_serialize_goes_on() {
+        let mut cpu = cpu64();
+        cpu.state.regs[RAX] = u64::MAX;
+        cpu.state.msr.tsc_aux = 0x8000_1005;
+        // rdpid rax; serialize; inc eax
+        run(&mut cpu, &[0xF3, 0x0F, 0xC7, 0xF8, 0x0F, 0x01, 0xE8, 0xFF, 0xC0], 3);
+        assert!(cpu.fault_chain.is_empty(), "{:?}", cpu.fault_chain);
+        assert_eq!(cpu.state.regs[RAX], 0x8000_1006);
+    }
+}

@@ -10,6 +10,7 @@ mod atomic;
 mod bases;
 mod bcd;
 mod bits;
+mod bmi;
 mod branch;
 mod conditional;
 mod control;
@@ -62,6 +63,7 @@ const FAMILIES: &[fn(&Instruction) -> Option<Handler>] = &[
     flag_ops::select,
     simd::select,
     bits::select,
+    bmi::select,
     muldiv::select,
     atomic::select,
     misc::select,

@@ -1,4 +1,5 @@
-//! MMX, SSE to SSE4.2 and SSE4a: one file a family, and the state instructions.
+//! MMX, SSE to SSE4.2, SSE4a and cryptography: one file a family, and the state
+//! instructions.
 //!
 //! What an instruction computes is a pure function on 128-bit lanes (`u128`,
 //! lowest element in the lowest bits) that knows nothing of registers; the
@@ -10,6 +11,7 @@ mod arith;
 mod blend;
 mod compare;
 mod convert;
+mod crypto;
 mod float;
 mod float_compare;
 mod lane;
@@ -44,6 +46,7 @@ const FAMILIES: &[fn(&Instruction, bool) -> Option<Handler>] = &[
     blend::select,
     string42::select,
     approximation::select,
+    crypto::select,
 ];
 
 /// The handler of a SIMD instruction.

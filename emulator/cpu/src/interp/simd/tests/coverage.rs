@@ -8,7 +8,22 @@ fn is_ours(feature: CpuidFeature) -> bool {
     use CpuidFeature::*;
     matches!(
         feature,
-        MMX | SSE | SSE2 | SSE3 | SSSE3 | SSE4_1 | SSE4_2 | SSE4A | FXSR | XSAVE | XSAVEC | XSAVEOPT | XSAVES
+        MMX | SSE
+            | SSE2
+            | SSE3
+            | SSSE3
+            | SSE4_1
+            | SSE4_2
+            | SSE4A
+            | FXSR
+            | XSAVE
+            | XSAVEC
+            | XSAVEOPT
+            | XSAVES
+            | AES
+            | PCLMULQDQ
+            | SHA
+            | GFNI
     )
 }
 
