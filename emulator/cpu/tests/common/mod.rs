@@ -176,7 +176,7 @@ pub fn hostile(code: &[u8], seed: u64) -> u64 {
 /// Identity tables of the first 2 MiB for every paging mode, some entries spoilt.
 fn page_tables(cpu: &mut Cpu, rng: &mut Rng) {
     let rights = paging::P | paging::RW | paging::US;
-    let mut entry = |at: u64, value: u64| {
+    let entry = |at: u64, value: u64| {
         cpu.memory.write_bytes(Gpa(at), &value.to_le_bytes()).expect("inside RAM");
     };
     entry(TABLES, (TABLES + 0x1000) | rights);
