@@ -2,30 +2,35 @@
 //! processor and by the host's, and compared bit by bit: registers, flags, the
 //! x87 and vector state, memory, faults with their error codes.
 //!
-//! This needs an x86-64 Linux host; elsewhere the crate is empty. It is one of
-//! the few crates with `unsafe`: running arbitrary instruction bytes cannot be
+//! The host's side needs x86-64 Linux; elsewhere only our side is there, which
+//! runs the cases in data files, too. It is one of the few crates with `unsafe`: running arbitrary instruction bytes cannot be
 //! anything else. All of it is in `native`.
 //!
-//! Start at [`Session`]. `cargo run -p glassbox-oracle --example oracle` runs it
+//! Start at `Session` and [`emulated::Emulated`]. `cargo run -p glassbox-oracle --example oracle` runs it
 //! at length.
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 pub mod case;
 pub mod compare;
+pub mod data;
+pub mod emit;
 pub mod emulated;
 pub mod encode;
 pub mod forms;
 pub mod generate;
 pub mod layout;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod native;
 pub mod report;
 pub mod rng;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod session;
 pub mod user;
 pub mod values;
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use session::Session;
 
+#[cfg(target_arch = "x86_64")]
 /// Whether the host's undefined flags, and other things that manuals leave to
 /// the processor, are those that we imitate.
 pub fn host_is_amd() -> bool {
