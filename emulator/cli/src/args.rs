@@ -1,12 +1,13 @@
 //! The command line's grammar.
 
 use crate::serial::SerialTarget;
-use crate::units::{parse_clock, parse_count, parse_duration, parse_port, parse_size};
+use crate::units::{parse_clock, parse_count, parse_debug_status, parse_duration, parse_port, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use glassbox_cpu::CpuModel;
 use glassbox_machine::ClockMode;
 use regex::bytes::Regex;
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub enum Command {
     /// Boot a machine (what happens without a command, too)
     #[command(args_override_self = true)]
     Run(Box<RunArgs>),
+    /// Run test ROMs and say which passed
+    #[command(args_override_self = true, after_help = TEST_EXIT_CODES)]
+    Test(Box<TestArgs>),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -122,6 +126,53 @@ pub struct RunArgs {
     pub trace: Option<PathBuf>,
 }
 
+const TEST_EXIT_CODES: &str = "\
+Exit codes: 0 all tests passed, 3 a test failed, 1 a manifest, ROM or other file could not be used, 2 usage.
+Without a manifest a ROM passes when it writes to the debug-exit port what makes --success-exit, \
+or switches the machine off.
+Every manifest key is in docs/guide/test-runner.md.";
+
+#[derive(Args, Debug)]
+pub struct TestArgs {
+    /// ROMs, manifests, or folders: of a folder every manifest.toml below it, or where there is none
+    /// every file that boots
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+
+    /// Tests that run at the same time [default: one for each processor of the host]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+
+    /// Only tests whose name matches
+    #[arg(long, value_name = "REGEX")]
+    pub filter: Option<regex::Regex>,
+
+    /// Write results to a file as JUnit XML
+    #[arg(long, value_name = "F")]
+    pub junit: Option<PathBuf>,
+
+    /// Write results to standard output as TAP 14
+    #[arg(long)]
+    pub tap: bool,
+
+    /// Exit code that means success where a manifest does not say: (v << 1) | 1 for a guest that
+    /// writes v to the debug-exit port
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_debug_status)]
+    pub success_exit: u32,
+
+    /// Port of the exit device where a manifest does not say
+    #[arg(long, value_name = "PORT", default_value = "0xf4", value_parser = parse_port)]
+    pub debug_exit: u16,
+
+    /// Host time, and guest time, that a test may take where its manifest does not say
+    #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_duration)]
+    pub timeout: Duration,
+
+    /// Instructions that a test may take where its manifest does not say
+    #[arg(long, value_name = "N", default_value = "2G", value_parser = parse_count)]
+    pub max_instructions: u64,
+}
+
 /// `--debug-exit 0x501` becomes `--debug-exit=0x501`: the port may be left out,
 /// and what follows may be an image.
 pub fn join_optional_values(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
@@ -175,5 +226,17 @@ mod tests {
         assert!(parse("glassbox a --kernel b").is_err());
         assert!(parse("glassbox --smp 2 a").is_err());
         assert!(parse("glassbox --expect ( a").is_err());
+    }
+
+    #[test]
+    fn tests_need_something_to_run_and_a_status_that_a_guest_can_leave() {
+        let Some(Command::Test(test)) = parse("glassbox test a b -j 3 --success-exit 33").unwrap().command
+        else {
+            panic!()
+        };
+        assert_eq!((test.paths.len(), test.jobs.unwrap().get(), test.success_exit), (2, 3, 33));
+        assert!(parse("glassbox test").is_err());
+        assert!(parse("glassbox test a --success-exit 32").is_err());
+        assert!(parse("glassbox test a -j 0").is_err());
     }
 }

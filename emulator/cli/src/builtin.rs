@@ -15,5 +15,6 @@ pub fn guest(args: &RunArgs) -> FlatImage {
         Some(SerialTarget::Tcp(_) | SerialTarget::Unix(_)) => true,
         Some(SerialTarget::None | SerialTarget::File(_)) => false,
     };
-    FlatImage { image: IMAGE.to_vec(), ebx: if interactive { FlatImage::INTERACTIVE } else { 0 } }
+    let ebx = if interactive { FlatImage::INTERACTIVE } else { 0 };
+    FlatImage { image: IMAGE.to_vec(), ebx, ..FlatImage::default() }
 }

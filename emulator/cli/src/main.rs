@@ -7,6 +7,7 @@ mod run;
 mod serial;
 mod stats;
 mod terminal;
+mod test;
 mod units;
 mod watch;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
             Ok(0)
         }
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
         None => run::run(&cli.run),
     };
     match result {

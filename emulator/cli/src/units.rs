@@ -57,6 +57,16 @@ pub fn parse_port(text: &str) -> Result<u16, String> {
     parsed.map_err(|_| "not an I/O port: give 0 to 0xffff, such as 0xf4".to_owned())
 }
 
+/// An exit code that the debug-exit port can give: `v << 1 | 1`.
+pub fn parse_debug_status(text: &str) -> Result<u32, String> {
+    let status: u32 =
+        text.parse().map_err(|_| "not an exit code: give an odd number such as 33".to_owned())?;
+    if status & 1 == 0 {
+        return Err(format!("no guest can end with {status}: one that writes v ends with (v << 1) | 1"));
+    }
+    Ok(status)
+}
+
 /// `host`, `instructions` or `instructions=MIPS`.
 pub fn parse_clock(text: &str) -> Result<ClockMode, String> {
     match text.split_once('=') {

@@ -38,22 +38,22 @@ enum Escape {
     Osc,
 }
 
-/// Matches output byte by byte. Colours and other escape sequences are left
-/// out, so that a pattern is what a person sees; `$` also matches the end of
-/// what has been written of a line so far.
+/// Output as lines that a person sees: colours and other escape sequences are
+/// left out.
 #[derive(Debug)]
-struct LineWatcher {
-    patterns: Patterns,
+pub struct Lines {
     line: Vec<u8>,
     escape: Escape,
 }
 
-impl LineWatcher {
-    fn new(patterns: Patterns) -> Self {
-        Self { patterns, line: Vec::new(), escape: Escape::None }
+impl Lines {
+    /// Nothing written yet.
+    pub fn new() -> Self {
+        Self { line: Vec::new(), escape: Escape::None }
     }
 
-    fn feed(&mut self, byte: u8) -> Option<Stop> {
+    /// Takes one byte; gives the line as it is now where that made it longer.
+    pub fn feed(&mut self, byte: u8) -> Option<&[u8]> {
         self.escape = match (self.escape, byte) {
             (Escape::None, 0x1B) => Escape::Started,
             (Escape::None, _) => return self.text(byte),
@@ -69,7 +69,7 @@ impl LineWatcher {
         None
     }
 
-    fn text(&mut self, byte: u8) -> Option<Stop> {
+    fn text(&mut self, byte: u8) -> Option<&[u8]> {
         match byte {
             b'\n' => {
                 self.line.clear();
@@ -81,7 +81,25 @@ impl LineWatcher {
         if self.line.len() > LINE_LIMIT {
             self.line.drain(..LINE_LIMIT / 2);
         }
-        self.patterns.verdict(&self.line)
+        Some(&self.line)
+    }
+}
+
+/// Matches output byte by byte: `$` also matches the end of what has been
+/// written of a line so far.
+#[derive(Debug)]
+struct LineWatcher {
+    patterns: Patterns,
+    lines: Lines,
+}
+
+impl LineWatcher {
+    fn new(patterns: Patterns) -> Self {
+        Self { patterns, lines: Lines::new() }
+    }
+
+    fn feed(&mut self, byte: u8) -> Option<Stop> {
+        self.patterns.verdict(self.lines.feed(byte)?)
     }
 }
 

@@ -1,16 +1,19 @@
 //! What firmware and a boot loader would have done by the time the kernel runs.
 
 use crate::board::Board;
-use crate::{BootSource, FlatImage, Kernel, MachineError};
+use crate::{BiosImage, BootSector, BootSource, FlatImage, Kernel, MachineError};
 use glassbox_boot::{BootRequest, EntryMode, EntryState, SegmentKind, SegmentState};
 use glassbox_cpu::{Activity, Cpu, DescriptorTable, SegReg, Segment, gpr};
-use glassbox_memory::Gpa;
+use glassbox_memory::{Gpa, GuestMemory};
 use glassbox_tables::TablesConfig;
 use glassbox_x86_spec::control::{Cr0, Cr4, Efer, Flags};
 use glassbox_x86_spec::segment as attr;
 
 /// C0000000h to FFFFFFFFh, where devices are: uncached by the MTRRs.
 const DEVICES_START: u64 = 0xC000_0000;
+
+const ONE_MIB: u64 = 1 << 20;
+const FOUR_GIB: u64 = 1 << 32;
 
 /// How a BIOS leaves the chipset: PCI interrupts A and B on IRQ 10, C and D on
 /// IRQ 11, both level triggered; C0000h to FFFFFh are RAM.
@@ -46,21 +49,54 @@ pub(crate) fn load(cpu: &mut Cpu, source: &BootSource) -> Result<(), MachineErro
     match source {
         BootSource::Kernel(kernel) => load_kernel(cpu, kernel),
         BootSource::Flat(flat) => load_flat(cpu, flat),
+        BootSource::Sector(sector) => load_sector(cpu, sector),
+        // It is mapped already, and the processor is at the reset vector.
+        BootSource::Bios(_) => Ok(()),
     }
+}
+
+/// Maps a BIOS image below 4 GiB and below 1 MiB; once for a machine.
+pub(crate) fn map_bios(memory: &GuestMemory, BiosImage(image): &BiosImage) -> Result<(), MachineError> {
+    let size = image.len();
+    if size == 0 || size > BiosImage::LARGEST || !size.is_multiple_of(BiosImage::UNIT) {
+        return Err(MachineError::BiosSize(size));
+    }
+    let low = &image[size.saturating_sub(BiosImage::LOW_WINDOW)..];
+    memory.map_rom(Gpa(FOUR_GIB - size as u64), image)?;
+    memory.map_rom(Gpa(ONE_MIB - low.len() as u64), low)?;
+    Ok(())
+}
+
+/// Puts a boot sector where a BIOS does and enters it.
+fn load_sector(cpu: &mut Cpu, BootSector(sector): &BootSector) -> Result<(), MachineError> {
+    cpu.memory.write_bytes(Gpa(BootSector::ADDRESS.into()), &sector[..])?;
+    cpu.state.regs[gpr::RDX] = BootSector::DRIVE.into();
+    enter_real_mode(cpu, BootSector::ADDRESS);
+    Ok(())
 }
 
 /// Puts a flat image into memory and the processor, in real mode, at its first byte.
 fn load_flat(cpu: &mut Cpu, flat: &FlatImage) -> Result<(), MachineError> {
-    cpu.memory.write_bytes(Gpa(FlatImage::ADDRESS.into()), &flat.image)?;
+    if u64::from(flat.address) >= ONE_MIB {
+        return Err(MachineError::FlatTooHigh(flat.address));
+    }
+    cpu.memory.write_bytes(Gpa(flat.address.into()), &flat.image)?;
+    cpu.state.regs[gpr::RBX] = flat.ebx.into();
+    enter_real_mode(cpu, flat.address);
+    Ok(())
+}
+
+/// The processor in real mode at a physical address below 1 MiB, in the segment
+/// that begins at a multiple of 64 KiB.
+fn enter_real_mode(cpu: &mut Cpu, address: u32) {
     let state = &mut cpu.state;
-    state.regs[gpr::RBX] = flat.ebx.into();
-    state.rip = FlatImage::ADDRESS.into();
+    state.rip = u64::from(address & 0xFFFF);
     // Firmware has caches on; reset has them off.
     state.cr0 = Cr0::ET;
     let code = attr::P | attr::S | attr::CODE | attr::RW | attr::ACCESSED;
-    state.segs[SegReg::Cs as usize] = Segment { attr: code, ..Segment::real(0, 0) };
+    let selector = (address >> 4 & 0xF000) as u16;
+    state.segs[SegReg::Cs as usize] = Segment { attr: code, ..Segment::real(selector, 0) };
     cpu.sync();
-    Ok(())
 }
 
 /// Puts ACPI tables and kernel into memory and the processor at its entry.

@@ -3,6 +3,7 @@
 use crate::Control;
 use glassbox_cpu::CpuModel;
 use glassbox_device_api::CharBackend;
+use std::time::Duration;
 
 /// Guest RAM where nothing else is asked for, in bytes.
 pub const DEFAULT_MEMORY: u64 = 1 << 30;
@@ -34,22 +35,61 @@ pub struct Kernel {
 
 /// A program that is entered in real mode, with nothing under it.
 ///
-/// It lies at physical address [`FlatImage::ADDRESS`] and begins there, with
-/// CS = 0, interrupts off and `ebx` in EBX; all other registers are as reset
-/// leaves them.
-#[derive(Clone, Debug, Default)]
+/// It begins where it is loaded, with CS = 0 below 64 KiB and the 64 KiB segment
+/// that it is in above, interrupts off and `ebx` in EBX; all other registers are
+/// as reset leaves them.
+#[derive(Clone, Debug)]
 pub struct FlatImage {
     /// The bytes, entered at the first.
     pub image: Vec<u8>,
+    /// Physical address of the first byte, below 1 MiB.
+    pub address: u32,
     /// What the program is told; for our own, [`FlatImage::INTERACTIVE`] or 0.
     pub ebx: u32,
 }
 
+impl Default for FlatImage {
+    fn default() -> Self {
+        Self { image: Vec::new(), address: Self::ADDRESS, ebx: 0 }
+    }
+}
+
 impl FlatImage {
-    /// Where the image is loaded and entered.
-    pub const ADDRESS: u16 = 0x8000;
+    /// Where an image is loaded and entered if nothing else is said.
+    pub const ADDRESS: u32 = 0x8000;
     /// Bit of EBX: somebody is at the console.
     pub const INTERACTIVE: u32 = 1;
+}
+
+/// The first sector of a disk, as a BIOS starts it: at 7C00h in real mode, with
+/// the number of the first hard disk in DL. There are no BIOS services behind it.
+#[derive(Clone, Debug)]
+pub struct BootSector(pub Box<[u8; BootSector::SIZE]>);
+
+impl BootSector {
+    /// Bytes of a sector.
+    pub const SIZE: usize = 512;
+    /// Where it is loaded and entered.
+    pub const ADDRESS: u32 = 0x7C00;
+    /// The last two bytes, without which a BIOS does not start it.
+    pub const SIGNATURE: [u8; 2] = [0x55, 0xAA];
+    /// What DL says: the first hard disk.
+    pub const DRIVE: u8 = 0x80;
+}
+
+/// Firmware that takes the place of a BIOS: read-only below 4 GiB and, as much
+/// of its end as fits there, below 1 MiB. Processor and board start as reset
+/// leaves them, at FFFFFFF0h.
+#[derive(Clone, Debug)]
+pub struct BiosImage(pub Vec<u8>);
+
+impl BiosImage {
+    /// Sizes are multiples of this, as the chips' are, in bytes.
+    pub const UNIT: usize = 64 << 10;
+    /// The largest image, in bytes.
+    pub const LARGEST: usize = 16 << 20;
+    /// So much of the image's end is below 1 MiB, too, in bytes.
+    pub const LOW_WINDOW: usize = 128 << 10;
 }
 
 /// What a machine starts.
@@ -59,11 +99,27 @@ pub enum BootSource {
     Kernel(Kernel),
     /// A flat image in real mode.
     Flat(FlatImage),
+    /// A boot sector.
+    Sector(BootSector),
+    /// An image in the place of the BIOS.
+    Bios(BiosImage),
 }
 
 impl From<Kernel> for BootSource {
     fn from(kernel: Kernel) -> Self {
         Self::Kernel(kernel)
+    }
+}
+
+impl From<BootSector> for BootSource {
+    fn from(sector: BootSector) -> Self {
+        Self::Sector(sector)
+    }
+}
+
+impl From<BiosImage> for BootSource {
+    fn from(image: BiosImage) -> Self {
+        Self::Bios(image)
     }
 }
 
@@ -87,6 +143,11 @@ pub struct MachineConfig {
     pub clock: ClockMode,
     /// The I/O port of the exit device, if there is to be one.
     pub debug_exit: Option<u16>,
+    /// Nobody is there to send input: a processor that is halted for good ends
+    /// the run ([`crate::Outcome::Halted`]) instead of waiting.
+    pub unattended: bool,
+    /// Ends the run as a time limit does when so much guest time has passed.
+    pub guest_time_limit: Option<Duration>,
     /// How other threads reach the machine.
     pub control: Control,
 }
@@ -101,6 +162,8 @@ impl MachineConfig {
             serial: [None, None],
             clock: ClockMode::Host,
             debug_exit: None,
+            unattended: false,
+            guest_time_limit: None,
             control: Control::new(),
         }
     }

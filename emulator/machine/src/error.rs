@@ -25,6 +25,12 @@ pub enum MachineError {
         /// Who asked for it.
         device: &'static str,
     },
+    /// A flat image whose address real mode cannot reach.
+    #[error("a flat image is entered in real mode: give an address below 0x100000, not {0:#x}")]
+    FlatTooHigh(u32),
+    /// A BIOS image that no chip could hold.
+    #[error("a BIOS image of {0} bytes: give a multiple of 64 KiB, at most 16 MiB")]
+    BiosSize(usize),
     /// An instruction clock that stands still.
     #[error("an instruction clock of 0 MIPS never moves: give at least 1")]
     ClockStandsStill,

@@ -32,7 +32,9 @@ mod stats;
 mod trace;
 
 pub use clock::{DEFAULT_MIPS, TSC_HZ};
-pub use config::{BootSource, ClockMode, DEFAULT_MEMORY, FlatImage, Kernel, MachineConfig};
+pub use config::{
+    BiosImage, BootSector, BootSource, ClockMode, DEFAULT_MEMORY, FlatImage, Kernel, MachineConfig,
+};
 pub use control::{Control, Stop};
 pub use error::MachineError;
 pub use machine::Machine;

@@ -6,8 +6,8 @@ use crate::clock::MachineClock;
 use crate::stats::{DeviceStats, EngineStats, ExitStats, JitStats, Stats, TlbStats};
 use crate::{BootSource, ClockMode, Control, CrashReport, MachineConfig, MachineError, boot};
 use glassbox_cpu::{Cpu, CpuSignals, Interpreter, Observer};
-use glassbox_device_api::{ResetKind, VmClock};
-use glassbox_memory::GuestMemory;
+use glassbox_device_api::{ResetKind, VmClock, VmTime};
+use glassbox_memory::{Gpa, GuestMemory};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -25,6 +25,11 @@ pub struct Machine {
     pub(crate) wall: Duration,
     /// The TSC offset that the local APIC knows of.
     tsc_offset: u64,
+    pub(crate) unattended: bool,
+    pub(crate) guest_time_limit: Option<VmTime>,
+    /// Since when the processor has been halted with interrupts disabled, and
+    /// how many instructions it had retired then.
+    pub(crate) dead_since: Option<(u64, VmTime)>,
 }
 
 impl Machine {
@@ -64,7 +69,13 @@ impl Machine {
             resets: 0,
             wall: Duration::ZERO,
             tsc_offset: 0,
+            unattended: config.unattended,
+            guest_time_limit: config.guest_time_limit.map(vm_time),
+            dead_since: None,
         };
+        if let BootSource::Bios(image) = &machine.source {
+            boot::map_bios(&machine.cpu.memory, image)?;
+        }
         machine.boot()?;
         Ok(machine)
     }
@@ -83,6 +94,19 @@ impl Machine {
     /// What the processor was doing, and how it came there.
     pub fn crash_report(&self) -> CrashReport {
         CrashReport::of(&self.cpu)
+    }
+
+    /// Copies guest physical memory, RAM or ROM, into `to`.
+    ///
+    /// # Errors
+    /// [`MachineError::Memory`] where part of the range has no memory behind it.
+    pub fn read_memory(&self, address: u64, to: &mut [u8]) -> Result<(), MachineError> {
+        Ok(self.cpu.memory.read_bytes(Gpa(address), to)?)
+    }
+
+    /// The last POST codes (port 80h), oldest first; repetitions are left out.
+    pub fn post_codes(&self) -> Vec<u8> {
+        lock(&self.board).post_codes.iter().copied().collect()
     }
 
     /// Counters since the machine was built.
@@ -118,7 +142,9 @@ impl Machine {
     /// Puts memory and processor into the state in which a boot loader enters the kernel.
     fn boot(&mut self) -> Result<(), MachineError> {
         let mut board = lock(&self.board);
-        boot::leave_firmware_state(&mut self.cpu, &mut board);
+        if !matches!(self.source, BootSource::Bios(_)) {
+            boot::leave_firmware_state(&mut self.cpu, &mut board);
+        }
         boot::load(&mut self.cpu, &self.source)?;
         Ok(())
     }
@@ -141,6 +167,10 @@ impl Machine {
 const REPEATABLE_DATE: i64 = 1_767_225_600;
 /// Where RDRAND and RDSEED of such a machine begin.
 const REPEATABLE_ENTROPY: u64 = 0x6C61_7373_626F_7821;
+
+fn vm_time(duration: Duration) -> VmTime {
+    VmTime(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
 
 /// The date at power-on: the host's, unless runs are to repeat.
 fn rtc_seconds(clock: ClockMode) -> i64 {

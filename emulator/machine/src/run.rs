@@ -23,6 +23,9 @@ const INSTRUCTION_STRETCH: u64 = 1_000_000;
 /// Host time that each skipped deadline takes while the processor is halted with
 /// interrupts disabled.
 const DEAD_END_PACE: Duration = Duration::from_millis(1);
+/// A processor that has been halted with interrupts disabled for so long of
+/// guest time is not waiting for an NMI.
+const DEAD_END_PATIENCE: VmTime = VmTime::SECOND;
 /// Back ends are asked for input and carrier at least once in so many stretches.
 const POLL_EVERY: u64 = 64;
 
@@ -44,6 +47,9 @@ pub enum Outcome {
     DebugExit(u32),
     /// A triple fault.
     Crashed(Box<CrashReport>),
+    /// The processor is halted and nothing will wake it. Only where nobody is
+    /// there to do so ([`crate::MachineConfig::unattended`]).
+    Halted,
     /// The time limit is over.
     TimedOut,
     /// The instructions are used up.
@@ -83,7 +89,8 @@ impl Machine {
             if left == 0 {
                 return Ok(Outcome::InstructionsUsedUp);
             }
-            if end.is_some_and(|end| Instant::now() >= end) {
+            let guest_time_over = self.guest_time_limit.is_some_and(|limit| self.clock.now() >= limit);
+            if guest_time_over || end.is_some_and(|end| Instant::now() >= end) {
                 return Ok(Outcome::TimedOut);
             }
             let budget = self.stretch(deadline).min(left);
@@ -92,7 +99,9 @@ impl Machine {
                 Exit::Requested => self.exits.requested += 1,
                 Exit::Halted => {
                     self.exits.halted += 1;
-                    self.wait(end);
+                    if !self.wait(end) {
+                        return Ok(Outcome::Halted);
+                    }
                 }
                 Exit::Stopped => {
                     self.exits.stopped += 1;
@@ -152,24 +161,47 @@ impl Machine {
         }
     }
 
-    /// The processor is halted: waits until something is due or comes in.
-    fn wait(&mut self, end: Option<Instant>) {
-        let deadline = {
+    /// Whether the processor, which is halted, will not go on: with nothing due,
+    /// or with interrupts disabled for too long. Guests stop like that for good.
+    fn is_dead_end(&mut self, interruptible: bool, deadline: Option<VmTime>) -> bool {
+        let now = self.clock.now();
+        let retired = self.cpu.state.retired;
+        match self.dead_since {
+            Some((at, since)) if at == retired && !interruptible => {
+                deadline.is_none() || now - since >= DEAD_END_PATIENCE
+            }
+            _ => {
+                self.dead_since = Some((retired, now));
+                deadline.is_none()
+            }
+        }
+    }
+
+    /// The processor is halted: waits until something is due or comes in. False
+    /// where that will never be.
+    fn wait(&mut self, end: Option<Instant>) -> bool {
+        let (deadline, requests) = {
             let mut board = lock(&self.board);
             // What found no room before has nobody left to ring for it.
             board.devices.poll_host();
-            board.service(self.clock.now())
+            (board.service(self.clock.now()), board.has_requests())
         };
+        if requests || self.control.stop_reason().is_some() {
+            return true;
+        }
         let open = self.cpu.state.system_flags.contains(Flags::IF);
         if self.cpu.signals.intr() && open || self.cpu.signals.nmi() {
-            return;
+            return true;
+        }
+        if self.unattended && self.is_dead_end(open, deadline) {
+            return false;
         }
         if deadline.is_some_and(|deadline| self.clock.skip_to(deadline)) {
             if !open {
                 // A dead end for most guests: time flies, but the host need not be kept busy.
                 self.control.sleep(Some(DEAD_END_PACE));
             }
-            return;
+            return true;
         }
         let until_deadline = deadline.map(|d| Duration::from_nanos((d - self.clock.now()).0));
         let until_end = end.map(|end| end.saturating_duration_since(Instant::now()));
@@ -179,5 +211,6 @@ impl Machine {
         };
         self.exits.sleeps += 1;
         self.control.sleep(limit);
+        true
     }
 }

@@ -17,6 +17,7 @@ use glassbox_cpu::{Cpu, CpuSignals};
 use glassbox_device_api::{CharBackend, InterruptQueue, PortWindow, VmClock};
 use glassbox_pci::{FunctionAddress, HostBridge, IsaBridge, PciBus, PciDevice, PmFunction, Shared};
 use glassbox_serial::Uart16550;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// First port and ISA interrupt of COM1 and COM2.
@@ -101,7 +102,9 @@ impl Board {
         mmio.claim(MmioDevice::IoApic, IOAPIC_BASE, IOAPIC_SIZE);
         mmio.claim(MmioDevice::Hpet, HPET_BASE, HPET_SIZE);
         let counts = DeviceStats::default();
-        let mut board = Self { devices, interrupts, ports, mmio, ferr, processors, planned: None, counts };
+        let post_codes = VecDeque::new();
+        let mut board =
+            Self { devices, interrupts, ports, mmio, ferr, processors, planned: None, counts, post_codes };
         board.interrupts.settle();
         board.interrupts.requests = Default::default();
         Ok(board)

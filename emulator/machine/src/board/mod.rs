@@ -20,10 +20,13 @@ use glassbox_chipset::message::{MSI_BASE, MSI_SIZE};
 use glassbox_cpu::CpuSignals;
 use glassbox_device_api::{AccessSize, Device, IrqLine, Mmio, PortIo, ResetKind, VmTime};
 use glassbox_pci::Pirq;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Bytes of the register page of a local APIC.
 const APIC_PAGE: u64 = 0x1000;
+/// POST codes that are remembered.
+const POST_CODES: usize = 16;
 
 /// Devices, wires, and the maps over them.
 pub(crate) struct Board {
@@ -37,6 +40,8 @@ pub(crate) struct Board {
     /// Until when the run loop has planned: an earlier deadline ends the run.
     planned: Option<VmTime>,
     pub counts: DeviceStats,
+    /// The last POST codes, oldest first.
+    pub post_codes: VecDeque<u8>,
 }
 
 impl Board {
@@ -156,8 +161,22 @@ impl Board {
         match device {
             PortDevice::Pci => self.follow_pci(),
             PortDevice::Rtc => self.interrupts.set_nmi_masked(self.devices.rtc.nmi_masked()),
+            PortDevice::PostCode => self.remember_post_code(),
             _ => {}
         }
+    }
+
+    /// Operating systems write to the port only to wait, always the same value:
+    /// repetitions do not count.
+    fn remember_post_code(&mut self) {
+        let code = self.devices.post_code.code();
+        if self.post_codes.back() == Some(&code) {
+            return;
+        }
+        if self.post_codes.len() == POST_CODES {
+            self.post_codes.pop_front();
+        }
+        self.post_codes.push_back(code);
     }
 
     /// The routing of PCI interrupts is the ISA bridge's. No function on the
@@ -211,7 +230,7 @@ impl Board {
     }
 
     /// Whether something waits for the run loop.
-    fn has_requests(&self) -> bool {
+    pub fn has_requests(&self) -> bool {
         self.interrupts.requests != Default::default() || self.devices.wants_to_end()
     }
 
