@@ -151,7 +151,6 @@ fn a_rom_that_hangs_or_halts_is_ended() {
     bench.file("hang", sector(&[HANG]));
     bench.test("hang", &["--max-instructions", "12345"]).expect(3, &["timed out after 12345 instructions"]);
     bench.test("hang", &["--timeout", "300ms"]).expect(3, &["timed out after ", "the time is over"]);
-    // mov al, 34h; out 43h, al; hlt; jmp to hlt: time flies while it is halted.
     bench.file("halt", sector(&[HALT])).test("halt", &[]).expect(3, &["the end was halt for good"]);
     assert!(start.elapsed() < Duration::from_secs(30), "far from the default limit of a minute");
     let manifest = "[[test]]\nrom = 'halt'\nexpect.exit = 'halt'";
@@ -252,7 +251,7 @@ fn what_a_manifest_says_wrong_is_named_with_its_line() {
         ("[[test]]\nrom = 'rom'\n[test.expect]\nscreen = 'x'", ["screen", "line 4"]),
         ("[[test]]\nrom = 'rom'\n\ncpus = 2", ["2 processors", "line 4"]),
         ("[[test]]\nrom = 'rom'\ncpu = 'z80'", ["z80", "line 3"]),
-        ("[[test]]\nrom = 'rom'\nmemory = '1X'", ["unknown unit `X`", "line 3"]),
+        ("[[test]]\nrom = 'rom'\nmemory = '1X'", ["unknown unit `x`", "line 3"]),
         ("[[test]]\nrom = 'rom'\nexpect.serial = '('", ["unclosed group", "line 3"]),
         ("[[test]]\nrom = 'rom'\nexpect.exit = 2", ["no guest can end with 2", "line 3"]),
         ("[[test]]\nrom = 'rom'\nexpect.exit = 'well'", ["`well` is no end", "line 3"]),
@@ -375,4 +374,10 @@ fn side_by_side_tests_do_the_same_as_one_by_one() {
     let one = bench.manifest(&manifest, &["--tap", "--jobs", "1"]).expect(3, &["after 13107"]);
     let many = bench.manifest(&manifest, &["--tap", "--jobs", "8"]).expect(3, &[]);
     assert_eq!(one.out, many.out);
+}
+
+#[test]
+fn the_roms_of_this_repository_pass() {
+    let roms = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test-roms");
+    Bench::new().test(roms.to_str().unwrap(), &[]).expect(0, &["ok      tour", " 0 failed"]);
 }
