@@ -139,6 +139,8 @@ pub struct MachineConfig {
     pub boot: BootSource,
     /// What COM1 and COM2 are connected to; `None` leaves the port off the board.
     pub serial: [Option<Box<dyn CharBackend>>; 2],
+    /// What port E9h (Bochs' debug console) is connected to.
+    pub debug_console: Option<Box<dyn CharBackend>>,
     /// Guest time.
     pub clock: ClockMode,
     /// The I/O port of the exit device, if there is to be one.
@@ -160,6 +162,7 @@ impl MachineConfig {
             model: CpuModel::default(),
             boot: boot.into(),
             serial: [None, None],
+            debug_console: None,
             clock: ClockMode::Host,
             debug_exit: None,
             unattended: false,

@@ -50,6 +50,7 @@ impl Machine {
             clock: VmClock::new(clock.source()),
             processors: vec![Arc::clone(&signals)],
             serial: config.serial,
+            debug_console: config.debug_console,
             debug_exit: config.debug_exit,
             ram: (memory.low_ram_size(), memory.high_ram_size()),
             rtc_seconds: rtc_seconds(config.clock),

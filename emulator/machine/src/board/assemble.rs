@@ -1,5 +1,6 @@
 //! Putting the board together: which device is where and what its wires lead to.
 
+use super::devices::DebugConsole;
 use super::{Board, Devices, Input, MmioDevice, PortDevice};
 use crate::MachineError;
 use crate::bus::{MmioMap, PortMap};
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub clock: VmClock,
     pub processors: Vec<Arc<CpuSignals>>,
     pub serial: [Option<Box<dyn CharBackend>>; 2],
+    pub debug_console: Option<Box<dyn CharBackend>>,
     pub debug_exit: Option<u16>,
     /// Bytes of RAM below and above 4 GiB.
     pub ram: (u64, u64),
@@ -51,7 +53,7 @@ impl Board {
     /// # Errors
     /// [`MachineError::PortTaken`] where the exit device is put onto another.
     pub fn new(parts: Parts) -> Result<Self, MachineError> {
-        let Parts { clock, processors, serial, debug_exit, ram, rtc_seconds } = parts;
+        let Parts { clock, processors, serial, debug_console, debug_exit, ram, rtc_seconds } = parts;
         let mut interrupts =
             Interrupts::new(InterruptQueue::new(), local_apics(&clock, processors.len()), processors.clone());
         let wires = &mut interrupts.wires;
@@ -94,6 +96,7 @@ impl Board {
             uarts,
             debug_exit: debug_exit.map(|_| DebugExit::new(exit_request.clone())),
             exit_request,
+            debug_console: debug_console.map(DebugConsole::new),
         };
         let ferr = wires.connect(Input::Isa(FERR_IRQ));
 
@@ -152,6 +155,10 @@ fn port_map(devices: &Devices, debug_exit: Option<u16>) -> Result<PortMap, Machi
             let window = PortWindow { port, len: UART_PORTS, offset: 0 };
             ports.claim(PortDevice::Uart(n as u8), "a serial port", &[window])?;
         }
+    }
+    if devices.debug_console.is_some() {
+        let window = PortWindow { port: DebugConsole::PORT, len: 1, offset: 0 };
+        ports.claim(PortDevice::DebugConsole, "the debug console", &[window])?;
     }
     if let Some(port) = debug_exit {
         let window = PortWindow { port, ..DebugExit::WINDOWS[0] };

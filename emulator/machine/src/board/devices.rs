@@ -3,7 +3,7 @@
 use glassbox_chipset::{
     AcpiPm, DebugExit, ExitRequest, Hpet, I8042, Pit, PostCode, ResetControl, Rtc, SystemControlA,
 };
-use glassbox_device_api::{Device, PortIo};
+use glassbox_device_api::{AccessSize, CharBackend, Device, PortIo, ResetKind};
 use glassbox_pci::{IsaBridge, PciBus, Shared};
 use glassbox_serial::Uart16550;
 
@@ -22,6 +22,7 @@ pub(crate) enum PortDevice {
     /// COM1 is 0.
     Uart(u8),
     DebugExit,
+    DebugConsole,
 }
 
 /// Who can be behind a physical address.
@@ -49,6 +50,7 @@ pub(crate) struct Devices {
     pub debug_exit: Option<DebugExit>,
     /// Where the exit device leaves its request.
     pub exit_request: ExitRequest,
+    pub debug_console: Option<DebugConsole>,
 }
 
 impl Devices {
@@ -65,6 +67,7 @@ impl Devices {
             PortDevice::PostCode => &mut self.post_code,
             PortDevice::Uart(n) => self.uarts.get_mut(usize::from(n))?.as_mut()?,
             PortDevice::DebugExit => self.debug_exit.as_mut()?,
+            PortDevice::DebugConsole => self.debug_console.as_mut()?,
             // The interrupt controllers are not among these devices.
             PortDevice::Pic => return None,
         })
@@ -87,6 +90,7 @@ impl Devices {
             uarts,
             debug_exit,
             exit_request: _,
+            debug_console,
         } = self;
         each(pit);
         each(rtc);
@@ -103,6 +107,9 @@ impl Devices {
         if let Some(device) = debug_exit {
             each(device);
         }
+        if let Some(device) = debug_console {
+            each(device);
+        }
     }
 
     /// Whether the guest switched itself off or wrote to the exit device.
@@ -115,5 +122,36 @@ impl Devices {
         for uart in self.uarts.iter_mut().flatten() {
             uart.poll_host();
         }
+    }
+}
+
+/// Bochs' debug console: bytes written to port E9h go out, and reading gives
+/// E9h, by which software finds that it is there.
+pub(crate) struct DebugConsole(Box<dyn CharBackend>);
+
+impl DebugConsole {
+    /// The port.
+    pub const PORT: u16 = 0xE9;
+
+    pub fn new(backend: Box<dyn CharBackend>) -> Self {
+        Self(backend)
+    }
+}
+
+impl Device for DebugConsole {
+    fn name(&self) -> &'static str {
+        "debug-console"
+    }
+
+    fn reset(&mut self, _kind: ResetKind) {}
+}
+
+impl PortIo for DebugConsole {
+    fn port_read(&mut self, _offset: u16, _size: AccessSize) -> u32 {
+        Self::PORT.into()
+    }
+
+    fn port_write(&mut self, _offset: u16, _size: AccessSize, value: u32) {
+        self.0.write(&[value as u8]);
     }
 }

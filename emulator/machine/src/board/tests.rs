@@ -22,6 +22,7 @@ impl Bench {
             clock: VmClock::new(clock.clone()),
             processors: vec![processor.clone()],
             serial: [None, None],
+            debug_console: None,
             debug_exit: None,
             ram: (64 << 20, 0),
             rtc_seconds: 0,
