@@ -6,16 +6,20 @@
 use glassbox_oracle::report::Report;
 use glassbox_oracle::{Session, forms};
 
+/// Cases of each form, and with `GLASSBOX_FULL_TESTS` (`cargo xtask test --full`).
 const CASES: u64 = 60;
+const FULL_CASES: u64 = 1500;
 const SEED: u64 = 0x6C61_7373_626F_7801;
 
 #[test]
 fn interpreter_and_silicon_agree() {
     let mut session = Session::new().expect("this host can run cases");
     let mut report = Report::default();
+    let full = std::env::var_os("GLASSBOX_FULL_TESTS").is_some();
+    let each = if full { FULL_CASES } else { CASES };
     for bits in [64, 32, 16] {
         for code in forms::forms(bits) {
-            session.run_form(code, bits, CASES, SEED, &mut report);
+            session.run_form(code, bits, each, SEED, &mut report);
         }
     }
     let (forms, cases) = (report.forms.len(), report.cases());
