@@ -152,6 +152,13 @@ fn a_rom_that_hangs_or_halts_is_ended() {
     bench.test("hang", &["--max-instructions", "12345"]).expect(3, &["timed out after 12345 instructions"]);
     bench.test("hang", &["--timeout", "300ms"]).expect(3, &["timed out after ", "the time is over"]);
     bench.file("halt", sector(&[HALT])).test("halt", &[]).expect(3, &["the end was halt for good"]);
+    // sti; hlt; jmp to hlt: nothing is programmed to interrupt.
+    bench.file("idle", sector(&[&[0xFB, 0xF4, 0xEB, 0xFD]])).test("idle", &[]).expect(3, &["the end was"]);
+    // Resets through CF9h, again and again.
+    bench.file("reset", sector(&[&[0xB0, 0x06, 0xBA, 0xF9, 0x0C, 0xEE], HANG]));
+    bench
+        .test("reset", &["--max-instructions", "40"])
+        .expect(3, &["after 40 instructions", "resets of the machine: "]);
     assert!(start.elapsed() < Duration::from_secs(30), "far from the default limit of a minute");
     let manifest = "[[test]]\nrom = 'halt'\nexpect.exit = 'halt'";
     bench.manifest(manifest, &[]).expect(0, &["ok      halt"]);
@@ -258,6 +265,7 @@ fn what_a_manifest_says_wrong_is_named_with_its_line() {
         ("[[test]]\nrom = 'rom'\nexpect.memory = [{ address = 1, bytes = 'A' }]", ["55 AA", "line 3"]),
         ("[[test]]\nrom = 'rom'\n[[test]]\nrom = 'rom'", ["a second test `rom`", "line 3"]),
         ("[[test]]\nrom = 'rom'\nkind = 'flat'", ["`address`", "line 1"]),
+        ("[[test]]\nrom = 'rom'\nname = \"\\u0000\"", ["can be printed", "line 1"]),
         ("[[test]]\nname = 'x'", ["`rom`", "line 1"]),
         ("[[test", ["manifest.toml", "line 1"]),
         ("", ["no [[test]]", "manifest.toml"]),

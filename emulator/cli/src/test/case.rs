@@ -142,6 +142,8 @@ pub struct Case {
 impl Case {
     /// A ROM that no manifest describes.
     pub fn of_rom(rom: PathBuf, name: String, args: &TestArgs) -> Self {
+        // File names may have anything in them.
+        let name = name.replace(char::is_control, "?");
         Self {
             name,
             group: rom.parent().map(|folder| folder.display().to_string()).unwrap_or_default(),

@@ -222,7 +222,10 @@ pub fn load(path: &Path, prefix: &str, args: &TestArgs) -> anyhow::Result<Vec<Ca
             Some(name) => name.clone(),
             None => super::discover::stem(Path::new(&entry.rom)),
         };
-        if name.is_empty() || !names.insert(name.clone()) {
+        if name.is_empty() || name.contains(char::is_control) {
+            bail!("{}: `name` has to be text that can be printed", at());
+        }
+        if !names.insert(name.clone()) {
             bail!("{}: a second test `{name}`: give each a name of its own", at());
         }
         cases.push(case(entry, name, prefix, folder, path, args).with_context(at)?);

@@ -143,6 +143,10 @@ fn details(machine: &Machine, outcome: &Outcome, serial: &Capture, debugcon: &Ca
     if !codes.is_empty() {
         let _ = writeln!(text, "POST codes: {}", hex(&codes));
     }
+    let resets = machine.stats().devices.resets;
+    if resets != 0 {
+        let _ = writeln!(text, "resets of the machine: {resets}");
+    }
     let report = match outcome {
         Outcome::Crashed(report) => report.to_string(),
         _ => machine.crash_report().to_string(),
