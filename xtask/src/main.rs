@@ -1,10 +1,11 @@
-//! Developer tasks: `cargo xtask test|guests|check|bench|roms`.
+//! Developer tasks: `cargo xtask test|guests|check|bench|oracle|roms`.
 
 mod apt;
 mod bench;
 mod check;
 mod guests;
 mod initramfs;
+mod oracle;
 mod quotes;
 mod roms;
 mod scenarios;
@@ -45,6 +46,8 @@ enum Task {
         #[arg(long, default_value_t = 3)]
         runs: usize,
     },
+    /// Compare our processor with the host's on random instructions.
+    Oracle(oracle::Options),
     /// Rebuild the checked-in test ROMs; fails when they differ.
     Roms {
         /// Write what was built instead of comparing.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Guests => guests::fetch().map(|_| ()),
         Task::Check => check::run(),
         Task::Bench { runs } => bench::run(runs),
+        Task::Oracle(options) => oracle::run(&options),
         Task::Roms { bless } => roms::run(bless),
     };
     match result {

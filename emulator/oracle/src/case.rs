@@ -3,7 +3,7 @@
 use crate::user::{Fault, UserState};
 
 /// An instruction, the state before it, and the memory it may touch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
     /// The form, as iced-x86 names it.
     pub form: iced_x86::Code,

@@ -12,6 +12,12 @@ pub fn family(code: Code) -> &'static str {
     if features.contains(&FPU) || features.contains(&FPU287) || features.contains(&FPU387) {
         return "x87";
     }
+    if features.iter().any(|f| matches!(f, BMI1 | BMI2 | ADX)) && code.mnemonic() != Tzcnt {
+        return "bmi";
+    }
+    if features.iter().any(|f| matches!(f, AES | PCLMULQDQ | SHA | GFNI)) {
+        return "crypto";
+    }
     if features.contains(&MMX) {
         return "mmx";
     }

@@ -157,3 +157,26 @@ fn vex(code: Code, bits: u32, rng: &mut Rng) -> Vec<u8> {
     }
     bytes
 }
+
+/// Bytes near those of a valid instruction that are none: `None` where chance does
+/// not find any.
+pub fn malformed(valid: &[u8], bits: u32, rng: &mut Rng) -> Option<Vec<u8>> {
+    let mut bytes = valid.to_vec();
+    let vex = match valid {
+        [0xC4, ..] => Some(2),
+        [0xC5, ..] => Some(1),
+        _ => None,
+    };
+    match vex {
+        // VEX.L, or one bit of VEX.vvvv: the byte's other bits choose the instruction.
+        Some(at) if rng.one_in(2) => *bytes.get_mut(at)? ^= 4 << rng.below(5),
+        Some(_) => bytes.insert(0, rng.pick(&[0x66, 0xF2, 0xF3, 0xF0, 0x48])),
+        None => bytes.insert(0, 0xF0),
+    }
+    // What follows could make sense of a cut off instruction.
+    let mut padded = bytes.clone();
+    padded.resize(15, 0xCC);
+    let mut decoder = Decoder::new(bits, &padded, DecoderOptions::AMD);
+    let invalid = decoder.decode().is_invalid();
+    (bytes.len() <= 15 && invalid).then_some(bytes)
+}

@@ -82,7 +82,7 @@ fn is_excluded(code: Code) -> bool {
 
 /// Whether this host has a feature that forms may need. Features that are not
 /// listed are taken as absent.
-fn host_has(feature: CpuidFeature) -> bool {
+pub fn host_has(feature: CpuidFeature) -> bool {
     use CpuidFeature::*;
     macro_rules! host {
         ($name:tt) => {{

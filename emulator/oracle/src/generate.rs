@@ -33,6 +33,15 @@ pub fn case(code: Code, bits: u32, rng: &mut Rng) -> Option<Case> {
     None
 }
 
+/// Makes the encoding one that does not exist, if chance finds one near: another
+/// vector length, a register field that has to be ones, a prefix in front of VEX,
+/// a LOCK that is not allowed.
+pub fn spoil(case: &mut Case, rng: &mut Rng) {
+    if let Some(bytes) = encode::malformed(&case.bytes, case.bits, rng) {
+        case.bytes = bytes;
+    }
+}
+
 fn with_state(code: Code, bits: u32, mut encoded: Encoded, rng: &mut Rng) -> Option<Case> {
     bias_immediate(&mut encoded, bits, rng);
     let kind = Kind::of(code.op_code().memory_size());

@@ -20,6 +20,8 @@ pub struct Mismatch {
 /// What happened to one form.
 #[derive(Clone, Debug, Default)]
 pub struct FormReport {
+    /// The CPUID feature that brought it, as iced-x86 names it.
+    pub family: String,
     /// Cases run.
     pub cases: u64,
     /// Cases in which the host raised a fault.
@@ -77,7 +79,40 @@ impl FormReport {
     }
 }
 
+/// The counts of one family of forms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Family {
+    /// Forms, one for each code size.
+    pub forms: u64,
+    /// Cases run.
+    pub cases: u64,
+    /// Cases in which the host raised a fault.
+    pub faults: u64,
+    /// Cases in which anything differs, undefined flags too.
+    pub mismatches: u64,
+}
+
+impl std::ops::AddAssign for Family {
+    fn add_assign(&mut self, other: Self) {
+        self.forms += other.forms;
+        self.cases += other.cases;
+        self.faults += other.faults;
+        self.mismatches += other.mismatches;
+    }
+}
+
 impl Report {
+    /// The counts by family.
+    pub fn families(&self) -> BTreeMap<&str, Family> {
+        let mut families = BTreeMap::<&str, Family>::new();
+        for form in self.forms.values() {
+            let mismatches = form.mismatches + form.undefined;
+            *families.entry(&form.family).or_default() +=
+                Family { forms: 1, cases: form.cases, faults: form.faults, mismatches };
+        }
+        families
+    }
+
     /// Cases run.
     pub fn cases(&self) -> u64 {
         self.forms.values().map(|f| f.cases).sum()
