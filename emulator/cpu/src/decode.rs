@@ -208,6 +208,11 @@ fn memory_operand(op: &mut Op, i: &Instruction, mode: Mode) {
     };
     let seg = segment(seg_reg, mode, stack);
     op.index = if index == Register::None { REG_ZERO } else { number(index) };
+    if index.is_vector_register() {
+        // Gathers: the addresses are this one and a vector of indices.
+        op.index = REG_ZERO;
+        op.imm = u64::from(number(index));
+    }
     let scale = i.memory_index_scale().trailing_zeros() as u8;
     op.scale_seg = seg << 4 | scale;
     let displacement = i.memory_displacement64();
@@ -228,6 +233,8 @@ fn memory_operand(op: &mut Op, i: &Instruction, mode: Mode) {
             op.disp = displacement as u32 as i32;
             match (base, index) {
                 (Register::None, Register::None) => displacement_bits(i, mode),
+                // The displacement's size is that of the address.
+                (Register::None, r) if r.is_vector_register() => i.memory_displ_size() * 8,
                 (Register::None, r) | (r, _) => r.size() as u32 * 8,
             }
         }

@@ -26,7 +26,8 @@ pub struct Op {
     /// Immediate, sign-extended to the operand size as the instruction does.
     /// Near branches: the target relative to the block's first instruction.
     /// Far branches: offset in the low 32 bits, selector in bits 32 to 47.
-    /// MOV moffs: the address. x87: the 11 opcode bits of FOP.
+    /// MOV moffs: the address. VEX: the number of a fourth
+    /// register operand, or of the vector register of indices. x87: the 11 opcode bits of FOP.
     pub imm: u64,
     /// Displacement of the memory operand. RIP-relative ones count from the
     /// block's first instruction, with `base` = [`crate::state::REG_BLOCK`].

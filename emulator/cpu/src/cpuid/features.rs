@@ -108,6 +108,8 @@ features! {
     Sha = "sha", L7_EBX, 29;
     Umip = "umip", L7_ECX, 2;
     Gfni = "gfni", L7_ECX, 8;
+    Vaes = "vaes", L7_ECX, 9;
+    Vpclmulqdq = "vpclmulqdq", L7_ECX, 10;
     La57 = "la57", L7_ECX, 16;
     Rdpid = "rdpid", L7_ECX, 22;
     Fsrm = "fsrm", L7_EDX, 4;

@@ -62,6 +62,8 @@ fn needs(extension: CpuidFeature) -> Needs {
         AVX => One(Feature::Avx),
         AVX2 => One(Feature::Avx2),
         FMA => One(Feature::Fma),
+        VAES => One(Feature::Vaes),
+        VPCLMULQDQ => One(Feature::Vpclmulqdq),
         F16C => One(Feature::F16c),
         MOVBE => One(Feature::Movbe),
         CLFSH => One(Feature::Clflush),

@@ -25,10 +25,23 @@ pub(crate) struct Dynamic {
     pub apic_enabled: bool,
     /// CR4.OSXSAVE.
     pub osxsave: bool,
+    /// XCR0.
+    pub xcr0: u64,
 }
 
 /// Bytes of an XSAVE area with x87 and SSE state, header included.
 const XSAVE_BYTES: u32 = 512 + 64;
+/// Components of the XSAVE area, as bits of XCR0.
+const XCR0_X87: u64 = 1 << 0;
+const XCR0_SSE: u64 = 1 << 1;
+const XCR0_AVX: u64 = 1 << 2;
+/// Bytes of the AVX component, behind the header in either form.
+const AVX_BYTES: u32 = 256;
+
+/// Bytes of an XSAVE area, of either form, that holds the components of `xcr0`.
+fn xsave_bytes(xcr0: u64) -> u32 {
+    XSAVE_BYTES + if xcr0 & XCR0_AVX != 0 { AVX_BYTES } else { 0 }
+}
 /// Leaf 8000_0001h EDX bits that repeat leaf 1 EDX on AMD processors.
 const AMD_REPEATED: u32 = 0x0183_F3FF;
 /// Bit of HTT in leaf 1 EDX and of CmpLegacy in leaf 8000_0001h ECX.
@@ -135,7 +148,7 @@ impl CpuModel {
                 edx: features.word(word::L7_EDX),
             },
             0xB => self.topology_level(subleaf),
-            0xD => self.xsave_leaf(subleaf),
+            0xD => self.xsave_leaf(subleaf, now),
             _ => Registers::default(),
         }
     }
@@ -175,20 +188,41 @@ impl CpuModel {
         }
     }
 
-    /// Leaf 0Dh. All state there is lies in the legacy area, so that the size
-    /// does not depend on XCR0.
-    fn xsave_leaf(&self, subleaf: u32) -> Registers {
+    /// The XCR0 bits that exist: x87, SSE, and AVX where there is AVX.
+    fn xcr0_supported(&self) -> u64 {
+        XCR0_X87 | XCR0_SSE | if self.has(Feature::Avx) { XCR0_AVX } else { 0 }
+    }
+
+    /// Whether XSETBV may write `value` to XCR0: known bits, x87 always, and AVX
+    /// only with SSE (Intel SDM Vol. 1 13.3).
+    pub(crate) fn accepts_xcr0(&self, value: u64) -> bool {
+        value & !self.xcr0_supported() == 0
+            && value & XCR0_X87 != 0
+            && (value & XCR0_AVX == 0 || value & XCR0_SSE != 0)
+    }
+
+    /// Leaf 0Dh.
+    fn xsave_leaf(&self, subleaf: u32, now: Dynamic) -> Registers {
+        let supported = self.xcr0_supported();
         match subleaf {
             0 => Registers {
-                eax: Cpu::XCR0_SUPPORTED as u32,
-                ebx: XSAVE_BYTES,
-                ecx: XSAVE_BYTES,
-                edx: (Cpu::XCR0_SUPPORTED >> 32) as u32,
+                eax: supported as u32,
+                ebx: xsave_bytes(now.xcr0),
+                ecx: xsave_bytes(supported),
+                edx: (supported >> 32) as u32,
             },
             1 => {
                 let eax = self.features.word(word::LD_EAX);
                 let compacts = self.has(Feature::Xsavec) || self.has(Feature::Xsaves);
-                Registers { eax, ebx: if compacts { XSAVE_BYTES } else { 0 }, ..Registers::default() }
+                Registers {
+                    eax,
+                    ebx: if compacts { xsave_bytes(now.xcr0) } else { 0 },
+                    ..Registers::default()
+                }
+            }
+            // Size and offset; nothing to align, and enabled by XCR0.
+            2 if supported & XCR0_AVX != 0 => {
+                Registers { eax: AVX_BYTES, ebx: XSAVE_BYTES, ..Registers::default() }
             }
             _ => Registers::default(),
         }

@@ -89,6 +89,12 @@ const MAX: Features = V2.with(&[
     Pclmulqdq,
     Sha,
     Gfni,
+    Avx,
+    Avx2,
+    Fma,
+    F16c,
+    Vaes,
+    Vpclmulqdq,
 ]);
 
 /// Features that build on others: taking away the second takes the first along.
@@ -114,6 +120,10 @@ const DEPENDS: &[(Feature, Feature)] = &[
     (Avx2, Avx),
     (Fma, Avx),
     (F16c, Avx),
+    (Vaes, Avx),
+    (Vaes, Aes),
+    (Vpclmulqdq, Avx),
+    (Vpclmulqdq, Pclmulqdq),
     (X2apic, Apic),
     (TscDeadline, Apic),
     (TscDeadline, Tsc),

@@ -4,7 +4,7 @@ use super::leaves::Dynamic;
 use super::*;
 use iced_x86::{Code, Decoder};
 
-const BOOTED: Dynamic = Dynamic { apic_enabled: true, osxsave: false };
+const BOOTED: Dynamic = Dynamic { apic_enabled: true, osxsave: false, xcr0: 1 };
 
 fn model(text: &str) -> CpuModel {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -35,7 +35,6 @@ fn refusals_list_the_choices() {
     assert!(matches!(feature, ModelError::UnknownFeature(_)) && feature.to_string().contains("popcnt"));
     assert!("max,popcnt".parse::<CpuModel>().is_err(), "a modifier needs its sign");
     assert!("max,".parse::<CpuModel>().is_err());
-    assert_eq!("max,+avx2".parse::<CpuModel>().unwrap_err(), ModelError::Unavailable(vec!["avx2"]));
 }
 
 #[test]
@@ -65,8 +64,8 @@ fn the_processor_is_an_amd_one_with_our_name_as_hypervisor() {
 #[test]
 fn osxsave_and_the_apic_bit_follow_the_state() {
     let max = CpuModel::default();
-    let off = max.cpuid(1, 0, Dynamic { apic_enabled: false, osxsave: false });
-    let on = max.cpuid(1, 0, Dynamic { apic_enabled: true, osxsave: true });
+    let off = max.cpuid(1, 0, Dynamic { apic_enabled: false, osxsave: false, xcr0: 1 });
+    let on = max.cpuid(1, 0, Dynamic { apic_enabled: true, osxsave: true, xcr0: 1 });
     assert_eq!((off.edx >> 9 & 1, off.ecx >> 27 & 1), (0, 0));
     assert_eq!((on.edx >> 9 & 1, on.ecx >> 27 & 1), (1, 1));
     let amd = max.cpuid(0x8000_0001, 0, BOOTED);
@@ -90,12 +89,30 @@ fn all_ways_to_ask_for_the_topology_agree() {
 }
 
 #[test]
-fn the_xsave_area_has_legacy_region_and_header() {
+fn the_xsave_area_grows_by_the_upper_halves_of_ymm() {
     let max = CpuModel::default();
-    let size = max.cpuid(0xD, 0, BOOTED);
+    for (xcr0, bytes) in [(1, 576), (3, 576), (7, 832)] {
+        let now = Dynamic { xcr0, ..BOOTED };
+        let size = max.cpuid(0xD, 0, now);
+        assert_eq!((size.eax, size.ebx, size.ecx, size.edx), (7, bytes, 832, 0));
+        let compacted = max.cpuid(0xD, 1, now);
+        assert_eq!((compacted.eax & 0xF, compacted.ebx), (0xF, bytes));
+    }
+    let upper = max.cpuid(0xD, 2, BOOTED);
+    assert_eq!((upper.eax, upper.ebx, upper.ecx, upper.edx), (256, 576, 0, 0));
+    let without = model("max,-avx");
+    let size = without.cpuid(0xD, 0, BOOTED);
     assert_eq!((size.eax, size.ebx, size.ecx, size.edx), (3, 576, 576, 0));
-    assert_eq!(max.cpuid(0xD, 1, BOOTED).eax & 0xF, 0xF);
+    assert_eq!(without.cpuid(0xD, 2, BOOTED), Registers::default());
     assert_eq!(model("max,-xsave").cpuid(0xD, 0, BOOTED), Registers::default());
+}
+
+#[test]
+fn xcr0_takes_known_bits_that_fit_together() {
+    let accepted = |model: CpuModel| (0..16).filter(|&xcr0| model.accepts_xcr0(xcr0)).collect::<Vec<_>>();
+    assert_eq!(accepted(CpuModel::default()), [1, 3, 7]);
+    assert_eq!(accepted(model("max,-avx")), [1, 3]);
+    assert!(!CpuModel::default().accepts_xcr0(1 << 9 | 7));
 }
 
 #[test]
@@ -117,7 +134,7 @@ fn instructions_exist_as_the_model_says() {
         (&[0x0F, 0x58, 0xC1], true, true, false),              // addps
         (&[0x66, 0x0F, 0x38, 0x17, 0xC1], true, false, false), // ptest
         (&[0xF3, 0x0F, 0xB8, 0xC1], true, false, false),       // popcnt
-        (&[0xC5, 0xF8, 0x58, 0xC1], false, false, false),      // vaddps
+        (&[0xC5, 0xF8, 0x58, 0xC1], true, false, false),       // vaddps
         (&[0x0F, 0x31], true, true, false),                    // rdtsc
         (&[0x0F, 0x1F, 0x00], true, true, false),              // long nop
         (&[0xF3, 0x0F, 0x1E, 0xFA], true, true, false),        // endbr64

@@ -17,6 +17,7 @@ impl Cpu {
         let now = crate::cpuid::Dynamic {
             apic_enabled: base.is_none_or(|base| base & APIC_ENABLED != 0),
             osxsave: self.state.cr4.contains(Cr4::OSXSAVE),
+            xcr0: self.state.xcr0,
         };
         self.model.cpuid(leaf, subleaf, now)
     }

@@ -7,6 +7,7 @@
 
 mod alu;
 mod atomic;
+mod avx;
 mod bases;
 mod bcd;
 mod bits;
@@ -62,6 +63,7 @@ const FAMILIES: &[fn(&Instruction) -> Option<Handler>] = &[
     strings::select,
     flag_ops::select,
     simd::select,
+    avx::select,
     bits::select,
     bmi::select,
     muldiv::select,

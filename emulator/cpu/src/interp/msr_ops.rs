@@ -6,14 +6,6 @@ use crate::{Cpu, Exception, Handler, Op};
 use glassbox_x86_spec::control::Cr4;
 use iced_x86::{Instruction, Mnemonic};
 
-/// XCR0: x87 state, SSE state.
-const XCR0_X87: u64 = 1;
-
-impl Cpu {
-    /// The XCR0 bits that exist: x87 and SSE.
-    pub const XCR0_SUPPORTED: u64 = 3;
-}
-
 fn rdmsr(cpu: &mut Cpu, _: &Op) -> Result<(), Exception> {
     cpu.require_cpl0()?;
     let value = cpu.read_msr(cpu.reg(RCX as u8))?;
@@ -33,15 +25,15 @@ fn check_osxsave(cpu: &Cpu) -> Result<(), Exception> {
     if cpu.state.cr4.contains(Cr4::OSXSAVE) { Ok(()) } else { Err(Exception::UD) }
 }
 
-/// XGETBV: XCR0, or with ECX = 1 XCR0 & XINUSE (all of it is taken as in use).
+/// XGETBV: XCR0, or with ECX = 1 XCR0 & XINUSE.
 fn xgetbv(cpu: &mut Cpu, _: &Op) -> Result<(), Exception> {
     check_osxsave(cpu)?;
-    match cpu.reg::<u32>(RCX as u8) {
-        0 => {}
-        1 if cpu.model.has(Feature::Xgetbv1) => {}
+    let value = match cpu.reg::<u32>(RCX as u8) {
+        0 => cpu.state.xcr0,
+        1 if cpu.model.has(Feature::Xgetbv1) => cpu.state.xcr0 & cpu.in_use(),
         _ => return Err(Exception::GP0),
-    }
-    cpu.set_edx_eax(cpu.state.xcr0);
+    };
+    cpu.set_edx_eax(value);
     Ok(())
 }
 
@@ -49,8 +41,7 @@ fn xsetbv(cpu: &mut Cpu, _: &Op) -> Result<(), Exception> {
     check_osxsave(cpu)?;
     cpu.require_cpl0()?;
     let value = cpu.edx_eax();
-    let valid = value & XCR0_X87 != 0 && value & !Cpu::XCR0_SUPPORTED == 0;
-    if cpu.reg::<u32>(RCX as u8) != 0 || !valid {
+    if cpu.reg::<u32>(RCX as u8) != 0 || !cpu.model.accepts_xcr0(value) {
         return Err(Exception::GP0);
     }
     cpu.state.xcr0 = value;

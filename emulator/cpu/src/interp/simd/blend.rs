@@ -98,9 +98,12 @@ fn insert_word_mm(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
 
 /// PEXTRB, PEXTRW, PEXTRD, PEXTRQ, EXTRACTPS: a register gets the element
 /// zero-extended, memory just the element.
-fn extract_general<T: Element, S: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
-    cpu.sse_ready()?;
-    let value = S::truncate(extract::<T>(cpu.xmm(op.src), op.imm as u8));
+pub(crate) fn extract_general<R: File, T: Element, S: Width>(
+    cpu: &mut Cpu,
+    op: &Op,
+) -> Result<(), Exception> {
+    R::ready(cpu)?;
+    let value = S::truncate(extract::<T>(R::get(cpu, op.src), op.imm as u8));
     if op.is_mem() {
         return cpu.store_operand(op, value);
     }
@@ -172,17 +175,17 @@ pub(super) fn select(i: &Instruction, mmx: bool) -> Option<Handler> {
         Blendvps => blend::<i32>,
         Blendvpd => blend::<i64>,
         Insertps => insertps,
-        Extractps => extract_general::<u32, u32>,
+        Extractps => extract_general::<Xmm, u32, u32>,
         Pinsrb => insert_general::<Xmm, u8, u8>,
         Pinsrw if mmx => insert_word_mm,
         Pinsrw => insert_general::<Xmm, u16, u16>,
         Pinsrd => insert_general::<Xmm, u32, u32>,
         Pinsrq => insert_general::<Xmm, u64, u64>,
-        Pextrb => extract_general::<u8, u8>,
+        Pextrb => extract_general::<Xmm, u8, u8>,
         Pextrw if mmx => extract_word_mm,
-        Pextrw => extract_general::<u16, u16>,
-        Pextrd => extract_general::<u32, u32>,
-        Pextrq => extract_general::<u64, u64>,
+        Pextrw => extract_general::<Xmm, u16, u16>,
+        Pextrd => extract_general::<Xmm, u32, u32>,
+        Pextrq => extract_general::<Xmm, u64, u64>,
         Pmovsxbw => widening::<u64, i8, i16>,
         Pmovsxbd => widening::<u32, i8, i32>,
         Pmovsxbq => widening::<u16, i8, i64>,

@@ -2,6 +2,7 @@
 
 use super::float::Format;
 use super::lane::Element;
+use super::operand::{File, Xmm};
 use crate::interp::Width;
 use crate::{Cpu, Exception, Handler, Op};
 use glassbox_softfloat::{Env, F32, F64, Rounding, SseFloat};
@@ -199,8 +200,11 @@ fn from_general<I: Integer, T: Quick>(cpu: &mut Cpu, op: &Op) -> Result<(), Exce
 }
 
 /// CVTSS2SI, CVTSD2SI and their truncating forms.
-fn to_general<I: Integer, T: Quick, const TRUNCATE: bool>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
-    cpu.sse_ready()?;
+pub(crate) fn to_general<R: File, I: Integer, T: Quick, const TRUNCATE: bool>(
+    cpu: &mut Cpu,
+    op: &Op,
+) -> Result<(), Exception> {
+    R::ready(cpu)?;
     let b = T::source(cpu, op)?;
     let mut env = cpu.float_env();
     if TRUNCATE {
@@ -288,14 +292,14 @@ fn select_general(code: Code) -> Option<Handler> {
         Cvtsi2ss_xmm_rm64 => from_general::<u64, F32>,
         Cvtsi2sd_xmm_rm32 => from_general::<u32, F64>,
         Cvtsi2sd_xmm_rm64 => from_general::<u64, F64>,
-        Cvtss2si_r32_xmmm32 => to_general::<u32, F32, false>,
-        Cvtss2si_r64_xmmm32 => to_general::<u64, F32, false>,
-        Cvtsd2si_r32_xmmm64 => to_general::<u32, F64, false>,
-        Cvtsd2si_r64_xmmm64 => to_general::<u64, F64, false>,
-        Cvttss2si_r32_xmmm32 => to_general::<u32, F32, true>,
-        Cvttss2si_r64_xmmm32 => to_general::<u64, F32, true>,
-        Cvttsd2si_r32_xmmm64 => to_general::<u32, F64, true>,
-        Cvttsd2si_r64_xmmm64 => to_general::<u64, F64, true>,
+        Cvtss2si_r32_xmmm32 => to_general::<Xmm, u32, F32, false>,
+        Cvtss2si_r64_xmmm32 => to_general::<Xmm, u64, F32, false>,
+        Cvtsd2si_r32_xmmm64 => to_general::<Xmm, u32, F64, false>,
+        Cvtsd2si_r64_xmmm64 => to_general::<Xmm, u64, F64, false>,
+        Cvttss2si_r32_xmmm32 => to_general::<Xmm, u32, F32, true>,
+        Cvttss2si_r64_xmmm32 => to_general::<Xmm, u64, F32, true>,
+        Cvttsd2si_r32_xmmm64 => to_general::<Xmm, u32, F64, true>,
+        Cvttsd2si_r64_xmmm64 => to_general::<Xmm, u64, F64, true>,
         _ => return None,
     })
 }

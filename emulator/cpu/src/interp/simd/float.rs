@@ -129,13 +129,20 @@ type Step<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&mut Env)) -> Result<(), Except
 /// DPPS and DPPD (Intel SDM Vol. 2, "DPPS"): the products that bits 4 to 7 of
 /// `imm` choose are added in pairs, then the pairs; the sum goes to the elements
 /// that bits 0 to 3 choose. Multiplication and each addition report exceptions
-/// for themselves, in this order, through `step`.
-pub(crate) fn dot_product<T: Format>(a: u128, b: u128, imm: u8, step: Step<'_>) -> Result<u128, Exception> {
-    let mut terms = [T::ZERO; 4];
+/// for themselves, in this order, for all lanes at once, through `step`.
+pub(crate) fn dot_product<T: Format, const LANES: usize>(
+    a: [u128; LANES],
+    b: [u128; LANES],
+    imm: u8,
+    step: Step<'_>,
+) -> Result<[u128; LANES], Exception> {
+    let mut terms = [[T::ZERO; 4]; LANES];
     step(&mut |env| {
-        for (n, term) in terms.iter_mut().enumerate().take(T::COUNT) {
-            if imm >> (4 + n) & 1 != 0 {
-                *term = T::get(a, n).mul(T::get(b, n), env);
+        for (lane, terms) in terms.iter_mut().enumerate() {
+            for (n, term) in terms.iter_mut().enumerate().take(T::COUNT) {
+                if imm >> (4 + n) & 1 != 0 {
+                    *term = T::get(a[lane], n).mul(T::get(b[lane], n), env);
+                }
             }
         }
     })?;
@@ -143,12 +150,14 @@ pub(crate) fn dot_product<T: Format>(a: u128, b: u128, imm: u8, step: Step<'_>) 
     while count > 1 {
         count /= 2;
         step(&mut |env| {
-            for n in 0..count {
-                terms[n] = terms[2 * n].add(terms[2 * n + 1], env);
+            for terms in &mut terms {
+                for n in 0..count {
+                    terms[n] = terms[2 * n].add(terms[2 * n + 1], env);
+                }
             }
         })?;
     }
-    Ok(T::build(|n| if imm >> n & 1 != 0 { terms[0] } else { T::ZERO }))
+    Ok(terms.map(|terms| T::build(|n| if imm >> n & 1 != 0 { terms[0] } else { T::ZERO })))
 }
 
 impl Cpu {
@@ -228,7 +237,7 @@ fn dot<T: Format>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     cpu.sse_ready()?;
     let b = cpu.xmm_source(op)?;
     let a = cpu.xmm(op.dst);
-    let value = dot_product::<T>(a, b, op.imm as u8, &mut |step| {
+    let [value] = dot_product::<T, 1>([a], [b], op.imm as u8, &mut |step| {
         let mut env = cpu.float_env();
         step(&mut env);
         cpu.finish_float(&env)

@@ -1,6 +1,7 @@
 //! CMPPS and kin, COMISS and kin.
 
 use super::float::Format;
+use super::operand::{File, Xmm};
 use crate::flags::LazyFlags;
 use crate::{Cpu, Exception, Handler, Op};
 use glassbox_softfloat::{Env, F32, F64, Relation};
@@ -75,8 +76,11 @@ const PF: u32 = 1 << 2;
 const ZF: u32 = 1 << 6;
 
 /// COMISS and kin: CF, PF and ZF tell the relation, the other flags are clear.
-fn to_flags<T: Format, const SIGNALLING: bool>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
-    cpu.sse_ready()?;
+pub(crate) fn to_flags<R: File, T: Format, const SIGNALLING: bool>(
+    cpu: &mut Cpu,
+    op: &Op,
+) -> Result<(), Exception> {
+    R::ready(cpu)?;
     let b = T::source(cpu, op)?;
     let a = T::get(cpu.xmm(op.dst), 0);
     let mut env = cpu.float_env();
@@ -98,10 +102,10 @@ pub(super) fn select(i: &Instruction, _: bool) -> Option<Handler> {
         Cmppd => packed::<F64>,
         Cmpss => scalar::<F32>,
         Cmpsd => scalar::<F64>,
-        Comiss => to_flags::<F32, true>,
-        Comisd => to_flags::<F64, true>,
-        Ucomiss => to_flags::<F32, false>,
-        Ucomisd => to_flags::<F64, false>,
+        Comiss => to_flags::<Xmm, F32, true>,
+        Comisd => to_flags::<Xmm, F64, true>,
+        Ucomiss => to_flags::<Xmm, F32, false>,
+        Ucomisd => to_flags::<Xmm, F64, false>,
         _ => return None,
     })
 }

@@ -6,23 +6,23 @@
 //! `select` of each family ties it to operands through the few functions of
 //! [`operand`]. MMX forms use the same functions on zero-extended operands.
 
-mod approximation;
-mod arith;
-mod blend;
-mod compare;
-mod convert;
-mod crypto;
-mod float;
-mod float_compare;
-mod lane;
-mod logic;
+pub(super) mod approximation;
+pub(super) mod arith;
+pub(super) mod blend;
+pub(super) mod compare;
+pub(super) mod convert;
+pub(super) mod crypto;
+pub(super) mod float;
+pub(super) mod float_compare;
+pub(super) mod lane;
+pub(super) mod logic;
 mod mmx;
-mod moves;
-mod operand;
-mod shift;
-mod shuffle;
-mod state;
-mod string42;
+pub(super) mod moves;
+pub(super) mod operand;
+pub(super) mod shift;
+pub(super) mod shuffle;
+pub(super) mod state;
+pub(super) mod string42;
 mod swar;
 
 #[cfg(test)]

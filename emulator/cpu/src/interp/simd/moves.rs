@@ -111,7 +111,7 @@ fn high_to_low(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
 }
 
 /// MOVD and MOVQ from a general-purpose register or memory.
-fn from_general<T: Width, R: File>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
+pub(crate) fn from_general<T: Width, R: File>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     R::ready(cpu)?;
     let value: T = cpu.read_rm(op, op.src)?;
     R::set(cpu, op.dst, u128::from(value.zext()));
@@ -119,7 +119,7 @@ fn from_general<T: Width, R: File>(cpu: &mut Cpu, op: &Op) -> Result<(), Excepti
 }
 
 /// MOVD and MOVQ to a general-purpose register or memory.
-fn to_general<T: Width, R: File>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
+pub(crate) fn to_general<T: Width, R: File>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     R::ready(cpu)?;
     let value = T::truncate(R::get(cpu, op.src) as u64);
     cpu.write_rm(op, op.dst, value)
@@ -226,7 +226,7 @@ pub(crate) fn duplicate_even(lane: u128) -> u128 {
 
 /// MASKMOVDQU, MASKMOVQ: stores those of `count` bytes of register `op.src`
 /// whose mask byte in `op.aux` has its sign bit set, at rDI.
-fn masked_store<R: File>(cpu: &mut Cpu, op: &Op, count: u64) -> Result<(), Exception> {
+pub(crate) fn masked_store<R: File>(cpu: &mut Cpu, op: &Op, count: u64) -> Result<(), Exception> {
     R::ready(cpu)?;
     let bytes = R::get(cpu, op.src).to_le_bytes();
     let mask = byte_signs(R::get(cpu, op.aux));

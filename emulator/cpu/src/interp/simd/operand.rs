@@ -103,16 +103,16 @@ impl Cpu {
         self.state.vec[(n & 15) as usize][0] = value;
     }
 
-    /// The address of 16 bytes that have to be aligned. On AMD silicon that counts
-    /// before the segment's limit.
+    /// The address of `size` bytes that have to be aligned. On AMD silicon that
+    /// counts before the segment's limit.
     #[inline(always)]
-    fn aligned_address(&mut self, op: &Op, access: Access) -> Result<u64, Exception> {
-        match self.linear_address(op, 16, access) {
-            Ok(gva) if gva & 15 == 0 => Ok(gva),
+    pub(crate) fn aligned_address(&mut self, op: &Op, size: u64, access: Access) -> Result<u64, Exception> {
+        match self.linear_address(op, size, access) {
+            Ok(gva) if gva & (size - 1) == 0 => Ok(gva),
             Ok(_) => Err(Exception::GP0),
             Err(fault) => {
                 let base = self.state.segs[(op.seg() & 7) as usize].base;
-                let misaligned = self.effective_address(op).wrapping_add(base) & 15 != 0;
+                let misaligned = self.effective_address(op).wrapping_add(base) & (size - 1) != 0;
                 Err(if misaligned { Exception::GP0 } else { fault })
             }
         }
@@ -124,7 +124,7 @@ impl Cpu {
     /// #GP(0) where they are not; what loads raise.
     #[inline(always)]
     pub(crate) fn load_aligned(&mut self, op: &Op) -> Result<u128, Exception> {
-        let gva = self.aligned_address(op, Access::Read)?;
+        let gva = self.aligned_address(op, 16, Access::Read)?;
         self.load(op.seg(), gva)
     }
 
@@ -134,7 +134,7 @@ impl Cpu {
     /// As [`load_aligned`](Self::load_aligned).
     #[inline(always)]
     pub(crate) fn store_aligned(&mut self, op: &Op, value: u128) -> Result<(), Exception> {
-        let gva = self.aligned_address(op, Access::Write)?;
+        let gva = self.aligned_address(op, 16, Access::Write)?;
         self.store(op.seg(), gva, value)
     }
 

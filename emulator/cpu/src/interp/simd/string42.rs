@@ -1,6 +1,7 @@
 //! PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM (Intel SDM Vol. 2B 4.1).
 
 use super::lane::Element;
+use super::operand::{File, Xmm};
 use crate::flags::LazyFlags;
 use crate::state::gpr::{RAX, RCX, RDX};
 use crate::{Cpu, Exception, Handler, Op};
@@ -104,7 +105,7 @@ const OF: u32 = 1 << 11;
 
 /// Where the string lengths come from.
 #[derive(Clone, Copy)]
-enum Lengths {
+pub(crate) enum Lengths {
     /// A zero element ends the string.
     Implicit,
     /// EAX and EDX.
@@ -114,8 +115,13 @@ enum Lengths {
 }
 
 #[inline(always)]
-fn compare(cpu: &mut Cpu, op: &Op, lengths: Lengths, to_mask: bool) -> Result<(), Exception> {
-    cpu.sse_ready()?;
+pub(crate) fn compare<R: File>(
+    cpu: &mut Cpu,
+    op: &Op,
+    lengths: Lengths,
+    to_mask: bool,
+) -> Result<(), Exception> {
+    R::ready(cpu)?;
     // Alone among the packed instructions these need no alignment.
     let b: u128 = if op.is_mem() { cpu.load_operand(op)? } else { cpu.xmm(op.src) };
     let (rax, rdx) = (cpu.state.regs[RAX], cpu.state.regs[RDX]);
@@ -134,7 +140,7 @@ fn compare(cpu: &mut Cpu, op: &Op, lengths: Lengths, to_mask: bool) -> Result<()
     let strings = Strings::new(cpu.xmm(op.dst), b, imm, lengths);
     let bits = strings.result(imm);
     if to_mask {
-        cpu.set_xmm(0, mask(bits, imm));
+        R::set(cpu, 0, mask(bits, imm));
     } else {
         cpu.set_reg(RCX as u8, index(bits, strings.count, imm));
     }
@@ -152,12 +158,12 @@ pub(super) fn select(i: &Instruction, _: bool) -> Option<Handler> {
     use Lengths::*;
     use Mnemonic::*;
     let handler: Handler = match i.mnemonic() {
-        Pcmpestri => |cpu, op| compare(cpu, op, Explicit32, false),
-        Pcmpestri64 => |cpu, op| compare(cpu, op, Explicit64, false),
-        Pcmpestrm => |cpu, op| compare(cpu, op, Explicit32, true),
-        Pcmpestrm64 => |cpu, op| compare(cpu, op, Explicit64, true),
-        Pcmpistri => |cpu, op| compare(cpu, op, Implicit, false),
-        Pcmpistrm => |cpu, op| compare(cpu, op, Implicit, true),
+        Pcmpestri => |cpu, op| compare::<Xmm>(cpu, op, Explicit32, false),
+        Pcmpestri64 => |cpu, op| compare::<Xmm>(cpu, op, Explicit64, false),
+        Pcmpestrm => |cpu, op| compare::<Xmm>(cpu, op, Explicit32, true),
+        Pcmpestrm64 => |cpu, op| compare::<Xmm>(cpu, op, Explicit64, true),
+        Pcmpistri => |cpu, op| compare::<Xmm>(cpu, op, Implicit, false),
+        Pcmpistrm => |cpu, op| compare::<Xmm>(cpu, op, Implicit, true),
         _ => return None,
     };
     Some(handler)

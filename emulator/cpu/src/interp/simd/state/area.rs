@@ -211,7 +211,7 @@ impl Cpu {
 
     /// XINUSE: the components that are not in their initial configuration
     /// (Intel SDM Vol. 1 13.6). MXCSR is no part of SSE here.
-    pub(super) fn in_use(&self) -> u64 {
+    pub(crate) fn in_use(&self) -> u64 {
         let registers = &self.state.vec[..self.xmm_count()];
         let mut used = 0;
         if !x87_is_initial(&self.state.fpu) {

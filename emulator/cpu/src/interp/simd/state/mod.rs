@@ -5,6 +5,7 @@ mod area;
 mod fxsave;
 mod xsave;
 
+use super::operand::{File, Xmm};
 use crate::{Cpu, Exception, Handler, Op};
 use fxsave::{fxrstor, fxsave};
 use iced_x86::{Instruction, Mnemonic};
@@ -14,15 +15,15 @@ use xsave::{xrstor, xsave, xsave_compacted};
 const MXCSR_MASK: u32 = 0xFFFF;
 const MXCSR_INIT: u32 = 0x1F80;
 
-fn load_mxcsr(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
-    cpu.sse_ready()?;
+pub(crate) fn load_mxcsr<R: File>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
+    R::ready(cpu)?;
     let value: u32 = cpu.load_operand(op)?;
     cpu.state.mxcsr = checked_mxcsr(value)?;
     Ok(())
 }
 
-fn store_mxcsr(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
-    cpu.sse_ready()?;
+pub(crate) fn store_mxcsr<R: File>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
+    R::ready(cpu)?;
     cpu.store_operand(op, cpu.state.mxcsr)
 }
 
@@ -35,8 +36,8 @@ fn checked_mxcsr(value: u32) -> Result<u32, Exception> {
 pub(super) fn select(i: &Instruction) -> Option<Handler> {
     use Mnemonic::*;
     Some(match i.mnemonic() {
-        Ldmxcsr => load_mxcsr,
-        Stmxcsr => store_mxcsr,
+        Ldmxcsr => load_mxcsr::<Xmm>,
+        Stmxcsr => store_mxcsr::<Xmm>,
         Fxsave => fxsave::<false>,
         Fxsave64 => fxsave::<true>,
         Fxrstor => fxrstor::<false>,

@@ -179,13 +179,13 @@ fn rounded<T: float::Format>(b: u128, imm: u8, env: &mut Env) -> u128 {
 
 fn dot<T: float::Format>(a: u128, b: u128, imm: u8, env: &mut Env) -> u128 {
     let fresh = *env;
-    float::dot_product::<T>(a, b, imm, &mut |step| {
+    float::dot_product::<T, 1>([a], [b], imm, &mut |step| {
         let mut inner = fresh;
         step(&mut inner);
         env.raise(inner.raised());
         Ok(())
     })
-    .expect("no step fails")
+    .expect("no step fails")[0]
 }
 
 /// Their results are the maker's own: only AMD's are to be matched.
