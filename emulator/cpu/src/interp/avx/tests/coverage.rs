@@ -18,17 +18,13 @@ fn is_ours(i: &Instruction) -> bool {
 #[test]
 fn every_vex_encoding_of_avx_has_a_handler() {
     let (mut missing, mut seen) = (BTreeSet::new(), BTreeSet::new());
-    for (map, opcode, last) in
-        (1..=3u8).flat_map(|m| (0..=255u8).flat_map(move |o| (0..=255u8).map(move |l| (m, o, l))))
-    {
-        // The third byte: W, vvvv used or not, L, pp.
-        let (modrms, third): (&[u8], u8) = match last {
-            _ if last & 0x78 == 0x78 || last & 0x78 == 0x68 => {
-                (&[0xC1, 0x01, 0xD1, 0x11, 0xF1, 0x31, 0x04, 0x0C], last)
-            }
-            _ => continue,
-        };
-        for &modrm in modrms {
+    // Register, memory, and memory with an index.
+    let modrms = (0..8u8).flat_map(|reg| [0xC1, 0x01, 0x04].map(|m| m | reg << 3)).collect::<Vec<_>>();
+    let opcodes = (1..=3u8).flat_map(|map| (0..=255u8).map(move |opcode| (map, opcode)));
+    // W, vvvv (unused or register 2), L and pp.
+    let thirds = (0..=255u8).filter(|third| matches!(third >> 3 & 15, 13 | 15));
+    for ((map, opcode), third) in opcodes.flat_map(|o| thirds.clone().map(move |t| (o, t))) {
+        for &modrm in &modrms {
             let bytes = [0xC4, 0xE0 | map, third, opcode, modrm, 0x25, 0, 0, 0, 0];
             let i = Decoder::new(64, &bytes, DecoderOptions::AMD).decode();
             if i.is_invalid() || !is_ours(&i) {
