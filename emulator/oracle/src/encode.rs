@@ -147,7 +147,9 @@ fn vex(code: Code, bits: u32, rng: &mut Rng) -> Vec<u8> {
     let vvvv = if rng.one_in(2) { 15 } else { rng.below(16) as u8 | fixed };
     let rxb = if bits == 64 { rng.bits() as u8 & 0xE0 } else { 0xE0 };
     let mut bytes = Vec::with_capacity(24);
-    if rng.one_in(16) {
+    // Vectors of indices need addresses of 32 bits at least.
+    let prefixed = if bits == 16 && has_vector_index(code) { 15 } else { 1 };
+    if rng.below(16) < prefixed {
         bytes.push(0x67);
     }
     if map == 1 && w == 0 && rng.one_in(2) {
@@ -179,4 +181,12 @@ pub fn malformed(valid: &[u8], bits: u32, rng: &mut Rng) -> Option<Vec<u8>> {
     let mut decoder = Decoder::new(bits, &padded, DecoderOptions::AMD);
     let invalid = decoder.decode().is_invalid();
     (bytes.len() <= 15 && invalid).then_some(bytes)
+}
+
+fn has_vector_index(code: Code) -> bool {
+    let op = code.op_code();
+    (0..op.op_count()).any(|n| {
+        use OpCodeOperandKind::*;
+        matches!(op.op_kind(n), mem_vsib32x | mem_vsib64x | mem_vsib32y | mem_vsib64y)
+    })
 }

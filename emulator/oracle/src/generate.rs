@@ -22,10 +22,6 @@ const RDI: usize = 7;
 pub fn case(code: Code, bits: u32, rng: &mut Rng) -> Option<Case> {
     for _ in 0..20 {
         let encoded = encode::random(code, entry(bits), bits, rng)?;
-        // Gathers take their addresses from vector lanes.
-        if encoded.instruction.is_vsib() {
-            return None;
-        }
         if let Some(case) = with_state(code, bits, encoded, rng) {
             return Some(case);
         }
@@ -199,6 +195,9 @@ fn place_operand(
     rng: &mut Rng,
 ) -> Option<()> {
     let i = encoded.instruction;
+    if i.is_vsib() {
+        return place_gather(encoded, bits, state, rng);
+    }
     let size = (i.memory_size().size() as u64).max(1);
     let mut at = target(rng, size);
     if i.mnemonic() == Mnemonic::Lea {
@@ -218,8 +217,10 @@ fn place_operand(
     if is_data(at, size) {
         let contents = match i.mnemonic() {
             // Without bit 17: misaligned SSE is not everybody's.
-            Mnemonic::Ldmxcsr if rng.one_in(8) => (rng.bits() as u32 & !0x2_0000).to_le_bytes().to_vec(),
-            Mnemonic::Ldmxcsr => mxcsr(rng).to_le_bytes().to_vec(),
+            Mnemonic::Ldmxcsr | Mnemonic::Vldmxcsr if rng.one_in(8) => {
+                (rng.bits() as u32 & !0x2_0000).to_le_bytes().to_vec()
+            }
+            Mnemonic::Ldmxcsr | Mnemonic::Vldmxcsr => mxcsr(rng).to_le_bytes().to_vec(),
             Mnemonic::Fldcw => (x87(rng).control | rng.bits() as u16 & 0xF0C0).to_le_bytes().to_vec(),
             _ => {
                 let kind = if rng.one_in(10) { Kind::Bytes } else { kind };
@@ -231,6 +232,38 @@ fn place_operand(
         if rng.one_in(2) {
             make_equal(&i, state, memory);
         }
+    }
+    Some(())
+}
+
+/// Gathers: a base in the data, and indices that mostly lead elsewhere in it.
+fn place_gather(encoded: &mut Encoded, bits: u32, state: &mut UserState, rng: &mut Rng) -> Option<()> {
+    let i = encoded.instruction;
+    let here = |at: u64| if bits == 16 { offset_16(at) } else { at };
+    let at = here(DATA + 0xC00 + rng.below(0x800));
+    match i.memory_base() {
+        Register::None => patch_displacement(encoded, at),
+        base => set_address(state, base, at.wrapping_sub(i.memory_displacement64()), rng),
+    }
+    let scale = u64::from(i.memory_index_scale());
+    let far = rng.pick(&[0, 0, 3, 12]);
+    let register = &mut state.vec[i.memory_index().number()];
+    let index = |rng: &mut Rng| {
+        if far != 0 && rng.one_in(far) {
+            here(target(rng, 8)).wrapping_sub(at) / scale
+        } else {
+            (rng.below(0x1000) as i64 - 0x800) as u64 / scale.min(2)
+        }
+    };
+    let is_wide = matches!(
+        i.mnemonic(),
+        Mnemonic::Vgatherqps | Mnemonic::Vgatherqpd | Mnemonic::Vpgatherqd | Mnemonic::Vpgatherqq
+    );
+    for lane in register {
+        *lane = if is_wide { index(rng) } else { index(rng) << 32 | index(rng) & 0xFFFF_FFFF };
+    }
+    if rng.one_in(3) {
+        state.vec[i.op2_register().number()] = [u64::MAX; 4];
     }
     Some(())
 }

@@ -332,7 +332,9 @@ fn xsetbv_takes_x87_alone_or_with_sse_or_with_sse_and_avx() {
     let mut cpu = cpu64();
     assert_eq!(fault(&mut cpu, &xsetbv), Some(vector::UD), "before CR4.OSXSAVE");
     cpu.state.cr4 |= Cr4::OSXSAVE;
-    for (value, accepted) in [(3, true), (1, true), (2, false), (0, false), (5, false), (15, false), (7, true)] {
+    for (value, accepted) in
+        [(3, true), (1, true), (2, false), (0, false), (5, false), (15, false), (7, true)]
+    {
         cpu.state.regs[gpr::RAX] = value;
         cpu.state.regs[gpr::RDX] = 0;
         assert_eq!(fault(&mut cpu, &xsetbv).is_none(), accepted, "XCR0 = {value}");

@@ -1,8 +1,8 @@
 //! VGATHERDPS and kin: loads at addresses that a vector register holds.
 //!
-//! Elements are loaded from the lowest on. Each one that is done clears its mask,
-//! so that after a fault the instruction goes on where it stopped (Intel SDM
-//! Vol. 2, "VPGATHERDD").
+//! Elements are loaded from the lowest on. Each one that is done with, loaded or
+//! not, clears its mask, so that after a fault the instruction goes on where it
+//! stopped (Intel SDM Vol. 2, "VPGATHERDD").
 
 use super::operand::{element, set_element};
 use crate::interp::Width;
@@ -20,10 +20,11 @@ fn gather<I: Width, T: Width, const COUNT: usize>(cpu: &mut Cpu, op: &Op) -> Res
         if element::<T>(&mask, n).msb() {
             let at = element::<I>(&indices, n).sext() << (op.scale_seg & 3);
             let size = u64::from(T::BITS / 8);
-            let gva = cpu.element_address(op, at, size, Access::Read)?;
+            let offset = cpu.effective_address(op).wrapping_add(at) & (u64::MAX >> (64 - op.address_bits()));
+            let gva = cpu.segmented(op.seg(), offset, size, Access::Read)?;
             set_element::<T>(&mut value, n, cpu.load(op.seg(), gva)?);
-            set_element(&mut mask, n, T::ZERO);
         }
+        set_element(&mut mask, n, T::ZERO);
         Ok(())
     });
     if result.is_ok() {

@@ -21,6 +21,13 @@ fn is_all<V: Vector, T: Width>(chosen: u32) -> bool {
     chosen == (1 << count::<V, T>()) - 1
 }
 
+/// The linear address of the `size` bytes that lie `at` bytes behind the memory
+/// operand's first. Within an operand, offsets do not wrap round at 16 bits.
+fn element_address(cpu: &mut Cpu, op: &Op, at: u64, size: u64, access: Access) -> Result<u64, Exception> {
+    let offset = cpu.effective_address(op).wrapping_add(at);
+    cpu.segmented(op.seg(), offset, size, access)
+}
+
 fn load<V: Vector, T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     cpu.avx_ready()?;
     let chosen = chosen::<V, T>(cpu, op.src);
@@ -32,7 +39,7 @@ fn load<V: Vector, T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     let size = u64::from(T::BITS / 8);
     let mut value = [0; 4];
     for n in (0..count::<V, T>()).filter(|n| chosen >> n & 1 != 0) {
-        let gva = cpu.element_address(op, n as u64 * size, size, Access::Read)?;
+        let gva = element_address(cpu, op, n as u64 * size, size, Access::Read)?;
         set_element::<T>(&mut value, n, cpu.load(op.seg(), gva)?);
     }
     cpu.state.vec[(op.dst & 15) as usize] = value;
@@ -50,7 +57,7 @@ fn store<V: Vector, T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     // Nothing is stored where one of the elements cannot be.
     for checked in [false, true] {
         for n in (0..count::<V, T>()).filter(|n| chosen >> n & 1 != 0) {
-            let gva = cpu.element_address(op, n as u64 * size, size, Access::Write)?;
+            let gva = element_address(cpu, op, n as u64 * size, size, Access::Write)?;
             if checked {
                 cpu.store(op.seg(), gva, element::<T>(&value, n))?;
             } else {

@@ -3,7 +3,6 @@
 
 use crate::interp::Width;
 use crate::interp::simd::operand::File;
-use crate::mmu::Access;
 use crate::state::VectorRegister;
 use crate::{Cpu, Exception, Op};
 use glassbox_memory::Pod;
@@ -49,23 +48,6 @@ impl Cpu {
     #[inline(always)]
     pub(crate) fn vector_source<V: Vector>(&mut self, op: &Op, n: u8) -> Result<V, Exception> {
         if op.is_mem() { self.load_operand(op) } else { Ok(V::get(self, n)) }
-    }
-
-    /// The linear address of the `size` bytes that lie `at` bytes from the memory
-    /// operand's first, segment checks done.
-    ///
-    /// # Errors
-    /// #GP or #SS from the segment checks.
-    #[inline(always)]
-    pub(crate) fn element_address(
-        &mut self,
-        op: &Op,
-        at: u64,
-        size: u64,
-        access: Access,
-    ) -> Result<u64, Exception> {
-        let offset = self.effective_address(op).wrapping_add(at) & (u64::MAX >> (64 - op.address_bits()));
-        self.segmented(op.seg(), offset, size, access)
     }
 }
 
@@ -162,7 +144,7 @@ pub(crate) fn is_long(i: &Instruction) -> bool {
 #[inline(always)]
 pub(crate) fn element<T: Width>(register: &VectorRegister, n: usize) -> T {
     let bit = n as u32 * T::BITS;
-    T::truncate(register[(bit / 64 & 3) as usize] >> (bit % 64))
+    T::truncate(register[(bit >> 6 & 3) as usize] >> (bit % 64))
 }
 
 /// Replaces element `n` of a register.
@@ -170,7 +152,7 @@ pub(crate) fn element<T: Width>(register: &VectorRegister, n: usize) -> T {
 pub(crate) fn set_element<T: Width>(register: &mut VectorRegister, n: usize, value: T) {
     let bit = n as u32 * T::BITS;
     let mask = (!T::ZERO).zext() << (bit % 64);
-    let word = &mut register[(bit / 64 & 3) as usize];
+    let word = &mut register[(bit >> 6 & 3) as usize];
     *word = *word & !mask | value.zext() << (bit % 64);
 }
 
