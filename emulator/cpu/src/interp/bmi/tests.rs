@@ -85,7 +85,7 @@ fn vex_does_not_exist_in_real_and_virtual_8086_mode() {
     v86.state.system_flags |= Flags::VM;
     v86.state.cpl = 3;
     v86.sync();
-    assert!(v86.mode.is_real());
+    assert_eq!(fault(&mut v86, &ANDN).map(|f| f.0), Some(vector::UD));
     let mut protected = cpu32();
     protected.state.regs[RCX] = 5;
     run(&mut protected, &ANDN, 1);
@@ -97,7 +97,7 @@ fn encodings_that_vex_reserves_are_undefined() {
     let mut long = ANDN;
     long[2] |= 4;
     let with_prefix = |prefix: u8| [&[prefix][..], &ANDN].concat();
-    // blsr with vvvv is fine, rorx with vvvv is not.
+    // RORX has no second source: VEX.vvvv must be ones.
     let rorx = [0xC4, 0xE3, 0x63, 0xF0, 0xC1, 3];
     let refused = [
         long.to_vec(),
