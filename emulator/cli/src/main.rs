@@ -11,6 +11,7 @@ mod test;
 mod units;
 mod watch;
 
+use anyhow::Context;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use std::io::Write;
@@ -20,10 +21,7 @@ fn main() -> ExitCode {
     start_log();
     let cli = Cli::parse_from(args::join_optional_values(std::env::args_os()));
     let result = match cli.command {
-        Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "glassbox", &mut std::io::stdout());
-            Ok(0)
-        }
+        Some(Command::Completions { shell }) => print_completions(shell),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Test(args)) => test::run(&args),
         None => run::run(&cli.run),
@@ -31,9 +29,19 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("glassbox: {error:#}");
+            terminal::tell(&format!("glassbox: {error:#}"));
             ExitCode::from(outcome::HOST_ERROR)
         }
+    }
+}
+
+fn print_completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "glassbox", &mut script);
+    match std::io::stdout().write_all(&script) {
+        // Whoever read it had enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
+        result => result.map(|()| 0).context("cannot write the completions to standard output"),
     }
 }
 

@@ -18,11 +18,15 @@ pub fn explain(outcome: &Outcome) -> (u8, Option<String>) {
     match outcome {
         Outcome::PoweredOff => (SUCCESS, None),
         Outcome::DebugExit(status) => (*status as u8, None),
-        Outcome::Crashed(report) => (CRASHED, Some(format!("the guest crashed (triple fault)\n{report}"))),
+        Outcome::Crashed(report) => {
+            (CRASHED, Some(format!("the guest crashed (triple fault), exit code {CRASHED}
+{report}")))
+        }
         Outcome::Halted => (LIMIT, Some("the processor is halted and nothing will wake it".into())),
         Outcome::TimedOut => (LIMIT, Some("stopped: --timeout is over".into())),
         Outcome::InstructionsUsedUp => (LIMIT, Some("stopped: --max-instructions have retired".into())),
         Outcome::Stopped(Stop::Quit) => (SUCCESS, None),
+        Outcome::Stopped(Stop::Interrupted(why)) => (HOST_ERROR, Some(format!("stopped: {why}"))),
         Outcome::Stopped(Stop::Expected(_)) => (SUCCESS, None),
         Outcome::Stopped(Stop::Failed(text)) => (CRASHED, Some(format!("--fail-on has matched: {text}"))),
     }
@@ -38,6 +42,7 @@ pub fn name(outcome: &Outcome) -> &'static str {
         Outcome::TimedOut => "timeout",
         Outcome::InstructionsUsedUp => "max-instructions",
         Outcome::Stopped(Stop::Quit) => "quit",
+        Outcome::Stopped(Stop::Interrupted(_)) => "interrupted",
         Outcome::Stopped(Stop::Expected(_)) => "expect",
         Outcome::Stopped(Stop::Failed(_)) => "fail-on",
     }

@@ -3,7 +3,7 @@
 use crate::args::{Engine, RunArgs};
 use crate::serial::{self, Flush};
 use crate::stats::RunStats;
-use crate::terminal::RawMode;
+use crate::terminal::{RawMode, tell};
 use crate::watch::{Patterns, Watched};
 use crate::{builtin, outcome, terminal};
 use anyhow::{Context, bail};
@@ -12,10 +12,11 @@ use glassbox_machine::{
     BootSource, Control, Kernel, Limits, Machine, MachineConfig, Outcome, Stop, TraceWriter,
 };
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// Larger files are no kernels, and would be read whole.
-const LARGEST_FILE: u64 = 2 << 30;
+const LARGEST_FILE: u64 = 1 << 30;
 
 /// Boots a machine and runs it to its end; returns the exit code.
 pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
@@ -23,28 +24,30 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
         Engine::Auto | Engine::Interp => {}
     }
     let source = boot_source(args)?;
+    // Made first: nobody wants to hear after an hour that it cannot be.
+    let stats_json = args.stats_json.as_deref().map(|path| create(path, "--stats-json")).transpose()?;
     let control = Control::new();
-    let mut flush = Flush::default();
+    let mut flush = Flush::new(control.clone());
     let result = run_guest(args, source, &control, &mut flush);
     // Whatever happened, what the guest wrote is shown first.
     flush.finish();
     let (mut machine, outcome) = result?;
     let (code, message) = outcome::explain(&outcome);
     if let Some(message) = message {
-        eprintln!("glassbox: {}", message.trim_end());
+        tell(&format!("glassbox: {}", message.trim_end()));
     }
     if args.expect.is_some() && matches!(outcome, Outcome::PoweredOff) {
-        eprintln!("glassbox: the guest powered off before --expect was seen");
+        tell("glassbox: the guest powered off before --expect was seen");
     }
     log::debug!("at the end: {}", machine.crash_report());
     // Ends the trace, whose last lines are written then.
     machine.set_observer(None);
     let stats = RunStats::new(&machine.stats(), outcome::name(&outcome));
     if args.stats {
-        eprintln!("{}", stats.to_text());
+        tell(&stats.to_text());
     }
-    if let Some(path) = &args.stats_json {
-        stats.write_json(path)?;
+    if let Some(file) = stats_json {
+        stats.write_json(file).context("--stats-json cannot be written: is the disk full?")?;
     }
     Ok(code)
 }
@@ -63,7 +66,7 @@ fn run_guest(
     config.clock = args.clock;
     config.debug_exit = args.debug_exit;
     config.control = control.clone();
-    let trace = args.trace.as_deref().map(create_trace).transpose()?;
+    let trace = args.trace.as_deref().map(|path| create(path, "--trace")).transpose()?;
 
     stop_on_signals(control.clone())?;
     let _raw = if uses_stdio { RawMode::enter() } else { None };
@@ -102,14 +105,14 @@ fn stop_on_signals(control: Control) -> anyhow::Result<()> {
             terminal::leave();
             std::process::exit(outcome::INTERRUPTED.into());
         }
-        control.stop(Stop::Quit);
+        control.stop(Stop::Interrupted("a signal came"));
     };
     ctrlc::set_handler(handler).context("cannot watch for signals")
 }
 
-fn create_trace(path: &Path) -> anyhow::Result<File> {
+fn create(path: &Path, flag: &str) -> anyhow::Result<File> {
     File::create(path)
-        .with_context(|| format!("cannot write {}: give --trace a path that can be written", path.display()))
+        .with_context(|| format!("cannot write {}: give {flag} a path that can be written", path.display()))
 }
 
 /// The kernel that the command line names, or the built-in guest.
@@ -120,20 +123,27 @@ fn boot_source(args: &RunArgs) -> anyhow::Result<BootSource> {
         }
         return Ok(builtin::guest(args).into());
     };
-    let image = read_file(path)?;
-    let initrd = args.initrd.as_deref().map(read_file).transpose()?;
+    let image = read_file(path, "a kernel image")?;
+    let initrd = args.initrd.as_deref().map(|path| read_file(path, "an initrd")).transpose()?;
     Ok(Kernel { image, initrd, cmdline: args.append.clone().unwrap_or_default() }.into())
 }
 
-fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// Reads a file, pipe or device to its end, or refuses it as too large.
+fn read_file(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
     let shown = path.display();
     let about = || format!("cannot read {shown}: check the path and its permissions");
-    let meta = std::fs::metadata(path).with_context(about)?;
+    let file = File::open(path).with_context(about)?;
+    let meta = file.metadata().with_context(about)?;
     if meta.is_dir() {
-        bail!("{shown} is a folder: give a kernel image");
+        bail!("{shown} is a folder: give {what}");
     }
-    if meta.len() > LARGEST_FILE {
-        bail!("{shown} is too large to be a kernel or initrd: give one of at most 2 GiB");
+    let mut bytes = Vec::new();
+    // Pipes and devices have no length, and some of them no end.
+    if meta.len() <= LARGEST_FILE {
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).with_context(about)?;
     }
-    std::fs::read(path).with_context(about)
+    if meta.len() > LARGEST_FILE || bytes.len() as u64 > LARGEST_FILE {
+        bail!("{shown} is too large: give {what} of at most 1 GiB");
+    }
+    Ok(bytes)
 }

@@ -90,8 +90,24 @@ impl KeyFilter {
 
 /// Tells the user about the keys.
 pub fn show_help() {
+    to_stderr(HELP);
+}
+
+/// The user typed something that nobody takes.
+pub fn ring_bell() {
+    to_stderr("\x07");
+}
+
+/// Writes a message and a newline to standard error. That nobody can read it is
+/// no reason to end.
+pub fn tell(message: &str) {
+    let message = format!("{message}\n");
+    to_stderr(&if is_raw() { message.replace('\n', "\r\n") } else { message });
+}
+
+fn to_stderr(text: &str) {
     let mut err = std::io::stderr().lock();
-    let _ = err.write_all(HELP.as_bytes()).and_then(|()| err.flush());
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }
 
 #[cfg(test)]

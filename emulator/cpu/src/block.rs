@@ -16,6 +16,8 @@ pub type BlockId = u32;
 const FRONT: usize = 1 << 15;
 /// Ops kept before the cache is emptied and filled anew: about 128 MiB.
 const MAX_OPS: usize = 4 << 20;
+/// What a block itself takes, in ops.
+const BLOCK_COST: usize = 4;
 
 /// Decoded code.
 pub struct Block {
@@ -161,9 +163,14 @@ impl BlockCache {
         if self.ops > MAX_OPS {
             self.clear();
         }
-        self.decoded += 1;
-        self.ops += block.ops.len();
         let key = key(block.start, block.mode);
+        // The same code was decoded anew, because the segment's limit or the page
+        // it runs into is another.
+        if let Some(&old) = self.by_key.get(&key) {
+            self.remove(old);
+        }
+        self.decoded += 1;
+        self.ops += block.ops.len() + BLOCK_COST;
         let pages = pages_of(&block);
         let id = match self.free.pop() {
             Some(id) => {
@@ -209,7 +216,7 @@ impl BlockCache {
         let free = Block::new(Vec::new(), u64::MAX, None, Mode::default());
         let block = std::mem::replace(&mut self.blocks[id as usize], free);
         self.new_epoch();
-        self.ops -= block.ops.len();
+        self.ops -= block.ops.len() + BLOCK_COST;
         let key = key(block.start, block.mode);
         self.by_key.remove(&key);
         let front = &mut self.front[front_slot(key)];

@@ -70,6 +70,12 @@ pub trait Observer: Send {
     fn memory(&mut self, address: u64, bytes: &[u8], write: bool);
     /// An exception or interrupt is delivered.
     fn event(&mut self, state: &CpuState, vector: u8, error: Option<u32>);
+    /// The event was delivered: its handler is next, and accesses since
+    /// [`event`](Self::event) were the delivery's. Not called for INT n and kin,
+    /// which are instructions and retire.
+    fn delivered(&mut self, state: &CpuState) {
+        let _ = state;
+    }
     /// An instruction retired; `before` is the state it began with.
     fn retired(&mut self, before: &CpuState, after: &CpuState, bytes: &[u8]);
 }

@@ -3,13 +3,15 @@
 use glassbox_cpu::CpuSignals;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Why somebody outside of the guest ended the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The user asked to quit, or the host to terminate.
+    /// The user asked to quit.
     Quit,
+    /// The host wants the run to end: this is why.
+    Interrupted(&'static str),
     /// Output that was waited for has come: this text.
     Expected(String),
     /// Output that means failure has come: this text.
@@ -22,6 +24,8 @@ struct Inner {
     stop: Mutex<Option<Stop>>,
     stop_requested: AtomicBool,
     input: AtomicBool,
+    /// When the run under way is out of time.
+    end: Mutex<Option<Instant>>,
     woken: Mutex<bool>,
     wake: Condvar,
 }
@@ -61,6 +65,19 @@ impl Control {
         }
         *lock(&self.0.woken) = true;
         self.0.wake.notify_all();
+    }
+
+    /// Whether the run is to end now, whatever is left to do: somebody wants it,
+    /// or its time limit is over. What the guest itself leads to, such as text
+    /// that was waited for, leaves time for the rest of its output.
+    pub fn is_hurried(&self) -> bool {
+        let stop = self.stop_reason();
+        matches!(stop, Some(Stop::Quit | Stop::Interrupted(_)))
+            || lock(&self.0.end).is_some_and(|end| Instant::now() >= end)
+    }
+
+    pub(crate) fn set_end(&self, end: Option<Instant>) {
+        *lock(&self.0.end) = end;
     }
 
     pub(crate) fn attach(&self, processor: Arc<CpuSignals>) {

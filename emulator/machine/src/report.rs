@@ -57,6 +57,7 @@ pub(crate) fn disassemble(bytes: &[u8], bits: u32, rip: u64) -> Vec<(u64, Vec<u8
     formatter.options_mut().set_hex_prefix("0x");
     formatter.options_mut().set_hex_suffix("");
     formatter.options_mut().set_uppercase_hex(false);
+    formatter.options_mut().set_branch_leading_zeros(false);
     let mut lines = Vec::new();
     let mut instruction = Instruction::default();
     while decoder.can_decode() {

@@ -68,6 +68,7 @@ impl Machine {
     pub fn run(&mut self, limits: Limits) -> Result<Outcome, MachineError> {
         let start = Instant::now();
         let end = limits.time.and_then(|time| start.checked_add(time));
+        self.control.set_end(end);
         let outcome = self.run_until(end, limits.instructions.unwrap_or(u64::MAX));
         self.wall += start.elapsed();
         outcome

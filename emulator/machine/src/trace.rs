@@ -3,11 +3,12 @@
 //! ```text
 //! 0000000000100000  b801000000    mov eax, 1             rax=1
 //! 0000000000100005  8903          mov [ebx], eax         w[9000]=01000000
-//!         -- #PF page fault at 0008:100007, error code 0x2
+//!         -- #PF page fault (vector 0xe) at 0008:100007, error code 0x2
+//!         -> 0008:8924 rsp=7bc8 r[b4f0]=24891800008e0000 w[7be8]=1000000000000000
 //! ```
 
 use crate::report::{GPR_NAMES, code_bits, disassemble, hex, vector_name};
-use glassbox_cpu::{CpuState, Observer, SegReg};
+use glassbox_cpu::{CpuState, Observer, SegReg, gpr};
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 
@@ -37,7 +38,8 @@ impl<W: Write + Send> TraceWriter<W> {
         if self.failed {
             return;
         }
-        if let Err(error) = writeln!(self.out, "{line}") {
+        let line = line.to_string();
+        if let Err(error) = writeln!(self.out, "{}", line.trim_end()) {
             self.failed = true;
             log::error!("the trace cannot be written ({error}): it ends here");
         }
@@ -89,10 +91,18 @@ impl<W: Write + Send> Observer for TraceWriter<W> {
     fn event(&mut self, state: &CpuState, vector: u8, error: Option<u32>) {
         let (cs, rip) = (state.seg(SegReg::Cs).selector, state.rip);
         let code = error.map_or(String::new(), |error| format!(", error code {error:#x}"));
+        // What the instruction that faults has touched before.
+        let touched = std::mem::take(&mut self.touched);
         self.line(format_args!(
-            "        -- {} (vector {vector:#x}) at {cs:04x}:{rip:x}{code}",
+            "        -- {} (vector {vector:#x}) at {cs:04x}:{rip:x}{code}{touched}",
             vector_name(vector)
         ));
+    }
+
+    fn delivered(&mut self, state: &CpuState) {
+        let touched = std::mem::take(&mut self.touched);
+        let (cs, rip, rsp) = (state.seg(SegReg::Cs).selector, state.rip, state.regs[gpr::RSP]);
+        self.line(format_args!("        -> {cs:04x}:{rip:x} rsp={rsp:x}{touched}"));
     }
 
     fn retired(&mut self, before: &CpuState, after: &CpuState, bytes: &[u8]) {
@@ -141,5 +151,22 @@ mod tests {
             "{text}"
         );
         assert!(lines[1].contains("#GP") && lines[1].ends_with("error code 0x8"), "{text}");
+    }
+
+    #[test]
+    fn what_delivery_touches_is_not_the_handlers() {
+        let out = Shared::default();
+        let mut trace = TraceWriter::new(out.clone());
+        let state = CpuState::reset(0);
+        trace.event(&state, 0x40, None);
+        trace.memory(0x7000, &[1], true);
+        trace.delivered(&state);
+        trace.retired(&state, &state, &[0x90]);
+        drop(trace);
+        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].contains("vector 0x40"), "{text}");
+        assert!(lines[1].contains("->") && lines[1].ends_with("w[7000]=01"), "{text}");
+        assert!(lines[2].ends_with("nop"), "{text}");
     }
 }

@@ -9,6 +9,7 @@ use glassbox_machine::Control;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reads from the client that wait for the guest.
@@ -34,26 +35,33 @@ impl Stream for std::os::unix::net::UnixStream {
 
 /// The client that is connected now, if any.
 #[derive(Clone, Default)]
-struct Client(Arc<Mutex<Option<Box<dyn Write + Send>>>>);
+struct Client {
+    /// Locked for as long as a write to a slow client takes.
+    output: Arc<Mutex<Option<Box<dyn Write + Send>>>>,
+    /// Carrier, which the device asks for and must not wait for.
+    connected: Arc<AtomicBool>,
+}
 
 impl Client {
     fn set(&self, client: Option<Box<dyn Write + Send>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
+        self.connected.store(client.is_some(), Ordering::Relaxed);
+        *self.output.lock().unwrap_or_else(PoisonError::into_inner) = client;
     }
 
     fn is_connected(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.connected.load(Ordering::Relaxed)
     }
 }
 
 /// Output goes to the client; with nobody there it is lost, as on a real line.
 impl Write for Client {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let mut client = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut client = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stream) = &mut *client
             && stream.write_all(bytes).is_err()
         {
             *client = None;
+            self.connected.store(false, Ordering::Relaxed);
         }
         Ok(bytes.len())
     }
@@ -163,7 +171,7 @@ mod tests {
     fn a_client_reads_output_and_its_input_arrives() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
-        let mut flush = Flush::default();
+        let mut flush = Flush::new(Control::new());
         let mut port = serve(move || Ok(listener.accept()?.0), Control::new(), &mut flush).unwrap();
         assert!(!port.is_connected());
         let mut client = TcpStream::connect(at).unwrap();

@@ -3,13 +3,16 @@
 use super::{Flush, Pump, WhenFull};
 use crate::terminal::{self, KeyFilter, Typed};
 use anyhow::Context;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use glassbox_device_api::CharBackend;
 use glassbox_machine::{Control, Stop};
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 
-/// Reads from standard input that wait for the guest.
+/// Reads from a file or pipe that wait for the guest; then the pipe waits.
 const WAITING_READS: usize = 16;
+/// Reads from a keyboard that wait for a guest that does not read; then keys are
+/// dropped, so that Ctrl-A is still heard.
+const WAITING_KEYS: usize = 1024;
 
 /// Bytes that arrive through a channel.
 #[derive(Debug)]
@@ -42,15 +45,33 @@ pub struct Stdio {
     input: Inbox,
 }
 
+/// Standard output. When its reader is gone, so is the reason to run.
+struct Stdout(Control);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::stdout().write(bytes).inspect_err(|error| {
+            if error.kind() == ErrorKind::BrokenPipe {
+                self.0.stop(Stop::Interrupted("nobody reads standard output any more"));
+            }
+        })
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stdout().flush()
+    }
+}
+
 /// Starts reading standard input. Its end is not the end of the guest.
 pub fn open(control: Control, flush: &mut Flush) -> anyhow::Result<Stdio> {
-    let (sender, receiver) = bounded(WAITING_READS);
     let keys = terminal::is_raw().then(KeyFilter::default);
+    let (sender, receiver) = bounded(if keys.is_some() { WAITING_KEYS } else { WAITING_READS });
+    let output = Stdout(control.clone());
     std::thread::Builder::new()
         .name("serial-in".into())
         .spawn(move || read_input(keys, &sender, &control))
         .context("cannot start a thread for serial input")?;
-    let output = Pump::start(std::io::stdout(), WhenFull::Wait, flush)?;
+    let output = Pump::start(output, WhenFull::Wait, flush)?;
     Ok(Stdio { output, input: Inbox::new(receiver) })
 }
 
@@ -59,9 +80,12 @@ fn read_input(mut keys: Option<KeyFilter>, guest: &Sender<Vec<u8>>, control: &Co
     let mut buffer = [0; 4096];
     loop {
         let input = match stdin.read(&mut buffer) {
-            Ok(0) | Err(_) => return,
+            Ok(0) => return,
             Ok(len) => &buffer[..len],
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return log::debug!("standard input ends: {error}"),
         };
+        let is_keyboard = keys.is_some();
         let typed = match &mut keys {
             Some(keys) => keys.feed(input),
             None => vec![Typed::Bytes(input.to_vec())],
@@ -71,7 +95,7 @@ fn read_input(mut keys: Option<KeyFilter>, guest: &Sender<Vec<u8>>, control: &Co
                 Typed::Bytes(bytes) => {
                     // Rings before and after: a full channel waits for the guest to read.
                     control.input_ready();
-                    if guest.send(bytes).is_err() {
+                    if !pass_on(bytes, guest, is_keyboard) {
                         return;
                     }
                     control.input_ready();
@@ -80,6 +104,21 @@ fn read_input(mut keys: Option<KeyFilter>, guest: &Sender<Vec<u8>>, control: &Co
                 Typed::Help => terminal::show_help(),
             }
         }
+    }
+}
+
+/// Hands input to the guest's side; false when that is gone.
+fn pass_on(bytes: Vec<u8>, guest: &Sender<Vec<u8>>, is_keyboard: bool) -> bool {
+    if !is_keyboard {
+        return guest.send(bytes).is_ok();
+    }
+    match guest.try_send(bytes) {
+        Err(TrySendError::Disconnected(_)) => false,
+        Err(TrySendError::Full(_)) => {
+            terminal::ring_bell();
+            true
+        }
+        Ok(()) => true,
     }
 }
 
@@ -96,6 +135,16 @@ impl CharBackend for Stdio {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_for_a_guest_that_does_not_read_are_dropped_but_not_waited_for() {
+        let (sender, receiver) = bounded(1);
+        assert!(pass_on(b"a".to_vec(), &sender, true));
+        assert!(pass_on(b"b".to_vec(), &sender, true), "the channel is full");
+        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [b"a".to_vec()]);
+        drop(receiver);
+        assert!(!pass_on(b"c".to_vec(), &sender, true));
+    }
 
     #[test]
     fn a_small_buffer_gets_input_in_order() {

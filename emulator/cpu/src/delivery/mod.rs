@@ -62,6 +62,12 @@ impl Cpu {
         } else {
             self.deliver_real(event)
         };
+        if delivered.is_ok()
+            && source != Source::Software
+            && let Some(observer) = &mut self.observer
+        {
+            observer.delivered(&self.state);
+        }
         delivered.map_err(|fault| with_ext(fault, source))
     }
 
