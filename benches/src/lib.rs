@@ -1,39 +1,10 @@
 //! A processor on an open bus, for benchmarks.
 
-use glassbox_cpu::{Cpu, CpuBus, CpuModel, CpuSignals, SegReg, Segment};
+use glassbox_cpu::{Cpu, CpuModel, CpuSignals, OpenBus, SegReg, Segment};
 use glassbox_memory::{Gpa, GuestMemory};
 use glassbox_x86_spec::control::{Cr0, Cr4, Efer};
 use glassbox_x86_spec::segment as attr;
 use std::sync::Arc;
-
-struct OpenBus;
-
-impl CpuBus for OpenBus {
-    fn mmio_read(&mut self, _: Gpa, _: u8) -> u64 {
-        u64::MAX
-    }
-    fn mmio_write(&mut self, _: Gpa, _: u8, _: u64) {}
-    fn port_read(&mut self, _: u16, _: u8) -> u32 {
-        u32::MAX
-    }
-    fn port_write(&mut self, _: u16, _: u8, _: u32) {}
-    fn acknowledge_interrupt(&mut self) -> Option<u8> {
-        None
-    }
-    fn tsc(&mut self) -> u64 {
-        0
-    }
-    fn apic_msr_read(&mut self, _: u32) -> Option<u64> {
-        None
-    }
-    fn apic_msr_write(&mut self, _: u32, _: u64) -> Option<()> {
-        None
-    }
-    fn cr8_read(&mut self) -> u8 {
-        0
-    }
-    fn cr8_write(&mut self, _: u8) {}
-}
 
 /// Where programs are put and start.
 pub const CODE: u64 = 0x10_0000;

@@ -7,32 +7,65 @@ use std::sync::atomic::{AtomicBool, Ordering};
 ///
 /// Before each call the processor stores its retired-instruction count in
 /// [`CpuSignals::retired`], so that virtual time is exact during the access.
+///
+/// Left out, a method does what a bus does to which nothing is attached.
 pub trait CpuBus: Send {
     /// Reads `size` (1, 2, 4 or 8) bytes at a physical address that is not RAM.
-    fn mmio_read(&mut self, at: Gpa, size: u8) -> u64;
+    fn mmio_read(&mut self, at: Gpa, size: u8) -> u64 {
+        let _ = at;
+        u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8)))
+    }
     /// Writes `size` (1, 2, 4 or 8) bytes at a physical address that is not RAM.
-    fn mmio_write(&mut self, at: Gpa, size: u8, value: u64);
+    fn mmio_write(&mut self, at: Gpa, size: u8, value: u64) {
+        let _ = (at, size, value);
+    }
     /// Reads `size` (1, 2 or 4) bytes from an I/O port.
-    fn port_read(&mut self, port: u16, size: u8) -> u32;
+    fn port_read(&mut self, port: u16, size: u8) -> u32 {
+        let _ = port;
+        u32::MAX >> (32 - 8 * u32::from(size.clamp(1, 4)))
+    }
     /// Writes `size` (1, 2 or 4) bytes to an I/O port.
-    fn port_write(&mut self, port: u16, size: u8, value: u32);
+    fn port_write(&mut self, port: u16, size: u8, value: u32) {
+        let _ = (port, size, value);
+    }
     /// Interrupt acknowledge: the vector to deliver, `None` if the request is gone.
-    fn acknowledge_interrupt(&mut self) -> Option<u8>;
+    fn acknowledge_interrupt(&mut self) -> Option<u8> {
+        None
+    }
     /// The time stamp counter without the guest's adjustments.
-    fn tsc(&mut self) -> u64;
+    fn tsc(&mut self) -> u64 {
+        0
+    }
     /// Reads an MSR that belongs to the local APIC (1Bh, 6E0h, 800h to 8FFh). `None` raises #GP.
-    fn apic_msr_read(&mut self, msr: u32) -> Option<u64>;
+    fn apic_msr_read(&mut self, msr: u32) -> Option<u64> {
+        let _ = msr;
+        None
+    }
     /// Writes an MSR that belongs to the local APIC. `None` raises #GP.
-    fn apic_msr_write(&mut self, msr: u32, value: u64) -> Option<()>;
+    fn apic_msr_write(&mut self, msr: u32, value: u64) -> Option<()> {
+        let _ = (msr, value);
+        None
+    }
     /// CR8: the task priority class, 0 to 15.
-    fn cr8_read(&mut self) -> u8;
+    fn cr8_read(&mut self) -> u8 {
+        0
+    }
     /// Writes CR8.
-    fn cr8_write(&mut self, value: u8);
+    fn cr8_write(&mut self, value: u8) {
+        let _ = value;
+    }
     /// Drives FERR#: an x87 error with CR0.NE clear (IRQ 13).
     fn ferr(&mut self, asserted: bool) {
         let _ = asserted;
     }
 }
+
+/// A bus with nothing on it, where time stands still: for running instructions
+/// without a machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenBus;
+
+impl CpuBus for OpenBus {}
 
 /// Wires into a processor, set by other threads or by the bus during an access
 /// and read at block boundaries.

@@ -26,7 +26,7 @@ mod state;
 mod testing;
 mod transfer;
 
-pub use bus::{CpuBus, CpuSignals};
+pub use bus::{CpuBus, CpuSignals, OpenBus};
 pub use cpu::{Cpu, FaultRecord, Observer};
 pub use cpuid::{CpuModel, Topology};
 pub use exception::Exception;

@@ -1,7 +1,7 @@
 //! A bench for instruction tests: a processor, a megabyte of RAM, an open bus.
 
 use crate::state::SegReg;
-use crate::{Cpu, CpuBus, CpuModel, CpuSignals, Exit, Interpreter, Segment};
+use crate::{Cpu, CpuBus, CpuModel, CpuSignals, Exit, Interpreter, OpenBus, Segment};
 use glassbox_memory::{Gpa, GuestMemory};
 use glassbox_x86_spec::control::{Cr0, Cr4, Efer};
 use glassbox_x86_spec::segment as attr;
@@ -14,36 +14,6 @@ pub(crate) const DATA: u64 = 0x8000;
 /// Initial stack pointer.
 pub(crate) const STACK: u64 = 0x7000;
 const PAGE_TABLES: u64 = 0x8_0000;
-
-/// A bus with nothing on it.
-pub(crate) struct OpenBus;
-
-impl CpuBus for OpenBus {
-    fn mmio_read(&mut self, _: Gpa, size: u8) -> u64 {
-        u64::MAX >> (64 - 8 * u32::from(size))
-    }
-    fn mmio_write(&mut self, _: Gpa, _: u8, _: u64) {}
-    fn port_read(&mut self, _: u16, size: u8) -> u32 {
-        u32::MAX >> (32 - 8 * u32::from(size))
-    }
-    fn port_write(&mut self, _: u16, _: u8, _: u32) {}
-    fn acknowledge_interrupt(&mut self) -> Option<u8> {
-        None
-    }
-    fn tsc(&mut self) -> u64 {
-        0
-    }
-    fn apic_msr_read(&mut self, _: u32) -> Option<u64> {
-        None
-    }
-    fn apic_msr_write(&mut self, _: u32, _: u64) -> Option<()> {
-        None
-    }
-    fn cr8_read(&mut self) -> u8 {
-        0
-    }
-    fn cr8_write(&mut self, _: u8) {}
-}
 
 /// A processor in its reset state with a megabyte of RAM.
 pub(crate) fn cpu_with_bus(bus: Box<dyn CpuBus>) -> Cpu {
@@ -267,32 +237,9 @@ pub(crate) fn log_bus() -> (Box<dyn CpuBus>, Log) {
 struct LogBus(Log);
 
 impl CpuBus for LogBus {
-    fn mmio_read(&mut self, at: Gpa, size: u8) -> u64 {
-        OpenBus.mmio_read(at, size)
-    }
-    fn mmio_write(&mut self, _: Gpa, _: u8, _: u64) {}
-    fn port_read(&mut self, port: u16, size: u8) -> u32 {
-        OpenBus.port_read(port, size)
-    }
     fn port_write(&mut self, port: u16, _: u8, value: u32) {
         if port == 0xE9 {
             self.0.lock().expect("no other user panicked").push(value as u8);
         }
     }
-    fn acknowledge_interrupt(&mut self) -> Option<u8> {
-        None
-    }
-    fn tsc(&mut self) -> u64 {
-        0
-    }
-    fn apic_msr_read(&mut self, _: u32) -> Option<u64> {
-        None
-    }
-    fn apic_msr_write(&mut self, _: u32, _: u64) -> Option<()> {
-        None
-    }
-    fn cr8_read(&mut self) -> u8 {
-        0
-    }
-    fn cr8_write(&mut self, _: u8) {}
 }

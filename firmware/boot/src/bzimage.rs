@@ -111,7 +111,8 @@ impl SetupHeader {
 
     /// Takes the memory that the kernel runs in until it knows its own way: at
     /// its preferred address, where it need not move itself, or else, if it is
-    /// relocatable, at the lowest one that is aligned as it asks.
+    /// relocatable, at the lowest one above that is aligned as it asks. Below it
+    /// no kernel runs: it would move itself up, whether there is RAM or not.
     fn place(&self, placement: &mut Placement) -> Result<u64, BootError> {
         let need = self.init_size;
         let too_small = BootError::MemoryTooSmall { what: "the kernel", need };
@@ -126,7 +127,8 @@ impl SetupHeader {
             return Ok(at);
         }
         if self.relocatable {
-            return placement.lowest(need, self.alignment, DEFAULT_LOAD).ok_or(too_small);
+            let from = self.pref_address.max(DEFAULT_LOAD);
+            return placement.lowest(need, self.alignment, from).ok_or(too_small);
         }
         Err(too_small)
     }

@@ -86,18 +86,25 @@ fn a_kernel_that_is_not_relocatable_goes_to_one_mib_before_protocol_2_10() {
 }
 
 #[test]
-fn a_relocatable_kernel_moves_down_when_its_preferred_place_is_not_ram() {
-    let pc = Pc::new(16 << 20);
+fn a_relocatable_kernel_moves_up_when_its_preferred_place_is_not_ram() {
+    let mut pc = Pc::new(RAM);
+    let mut map = glassbox_tables::E820Map::new();
+    map.add(Gpa(0), RAM, glassbox_tables::E820Kind::Ram);
+    map.add(Gpa(0x100_0000), 0x1000, glassbox_tables::E820Kind::Reserved);
+    pc.e820 = map.build();
     let state = pc.boot(&bzimage(&body()), None, "").unwrap();
-    assert_eq!(state.entry, 0x20_0200, "the lowest multiple of kernel_alignment above 1 MiB");
-    assert_eq!(pc.u32(state.gprs[gpr::RSI] + 0x214), 0x20_0000);
+    assert_eq!(state.entry, 0x120_0200, "the lowest multiple of kernel_alignment behind the hole");
+    assert_eq!(pc.u32(state.gprs[gpr::RSI] + 0x214), 0x120_0000);
     let mut fixed = bzimage(&body());
     patch(&mut fixed, 0x234, &[0]);
     assert!(matches!(pc.boot(&fixed, None, ""), Err(BootError::MemoryTooSmall { .. })));
-    assert!(matches!(
-        Pc::new(8 << 20).boot(&bzimage(&body()), None, ""),
-        Err(BootError::MemoryTooSmall { .. })
-    ));
+}
+
+#[test]
+fn no_kernel_is_put_below_its_preferred_place() {
+    // It would move itself back up, to where there is no RAM.
+    let refused = Pc::new(16 << 20).boot(&bzimage(&body()), None, "");
+    assert!(matches!(refused, Err(BootError::MemoryTooSmall { .. })), "{refused:?}");
 }
 
 #[test]

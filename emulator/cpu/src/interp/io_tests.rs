@@ -17,10 +17,6 @@ struct Ports {
 }
 
 impl CpuBus for Ports {
-    fn mmio_read(&mut self, _: Gpa, _: u8) -> u64 {
-        0
-    }
-    fn mmio_write(&mut self, _: Gpa, _: u8, _: u64) {}
     fn port_read(&mut self, port: u16, size: u8) -> u32 {
         self.log.lock().unwrap().push((port, size, 0));
         self.next += 1;
@@ -29,22 +25,6 @@ impl CpuBus for Ports {
     fn port_write(&mut self, port: u16, size: u8, value: u32) {
         self.log.lock().unwrap().push((port, size, value));
     }
-    fn acknowledge_interrupt(&mut self) -> Option<u8> {
-        None
-    }
-    fn tsc(&mut self) -> u64 {
-        0
-    }
-    fn apic_msr_read(&mut self, _: u32) -> Option<u64> {
-        None
-    }
-    fn apic_msr_write(&mut self, _: u32, _: u64) -> Option<()> {
-        None
-    }
-    fn cr8_read(&mut self) -> u8 {
-        0
-    }
-    fn cr8_write(&mut self, _: u8) {}
 }
 
 fn with_ports(mut cpu: Cpu) -> (Cpu, Log) {

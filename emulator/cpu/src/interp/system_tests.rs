@@ -279,31 +279,10 @@ struct OneInterrupt {
 }
 
 impl crate::CpuBus for OneInterrupt {
-    fn mmio_read(&mut self, _: Gpa, _: u8) -> u64 {
-        0
-    }
-    fn mmio_write(&mut self, _: Gpa, _: u8, _: u64) {}
-    fn port_read(&mut self, _: u16, _: u8) -> u32 {
-        0
-    }
-    fn port_write(&mut self, _: u16, _: u8, _: u32) {}
     fn acknowledge_interrupt(&mut self) -> Option<u8> {
         self.signals.set_intr(false);
         Some(0x40)
     }
-    fn tsc(&mut self) -> u64 {
-        0
-    }
-    fn apic_msr_read(&mut self, _: u32) -> Option<u64> {
-        None
-    }
-    fn apic_msr_write(&mut self, _: u32, _: u64) -> Option<()> {
-        None
-    }
-    fn cr8_read(&mut self) -> u8 {
-        0
-    }
-    fn cr8_write(&mut self, _: u8) {}
 }
 
 #[test]

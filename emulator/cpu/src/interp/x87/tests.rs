@@ -1,7 +1,7 @@
 //! x87 instructions on small programs. Expected status words are those of a
 //! Zen 5 for the same instructions.
 
-use crate::testing::{CODE, DATA, OpenBus, cpu16, cpu32, cpu64, run};
+use crate::testing::{CODE, DATA, cpu16, cpu32, cpu64, run};
 use crate::{Cpu, CpuBus, CpuSignals, Interpreter, Segment, gpr};
 use glassbox_memory::Gpa;
 use glassbox_softfloat::F80;
@@ -132,31 +132,10 @@ fn fwait_reports_and_fnclex_clears() {
 struct FerrBus(Arc<AtomicBool>, Option<Arc<CpuSignals>>);
 
 impl CpuBus for FerrBus {
-    fn mmio_read(&mut self, at: Gpa, size: u8) -> u64 {
-        OpenBus.mmio_read(at, size)
-    }
-    fn mmio_write(&mut self, _: Gpa, _: u8, _: u64) {}
-    fn port_read(&mut self, port: u16, size: u8) -> u32 {
-        OpenBus.port_read(port, size)
-    }
-    fn port_write(&mut self, _: u16, _: u8, _: u32) {}
     fn acknowledge_interrupt(&mut self) -> Option<u8> {
         self.1.as_ref()?.set_intr(false);
         Some(0x75)
     }
-    fn tsc(&mut self) -> u64 {
-        0
-    }
-    fn apic_msr_read(&mut self, _: u32) -> Option<u64> {
-        None
-    }
-    fn apic_msr_write(&mut self, _: u32, _: u64) -> Option<()> {
-        None
-    }
-    fn cr8_read(&mut self) -> u8 {
-        0
-    }
-    fn cr8_write(&mut self, _: u8) {}
     fn ferr(&mut self, asserted: bool) {
         self.0.store(asserted, Ordering::Relaxed);
         if let Some(signals) = &self.1 {
