@@ -75,7 +75,9 @@ impl Shared {
             drop(state);
             self.changed.notify_all();
             if let Err(error) = out.write_all(&bytes).and_then(|()| out.flush()) {
-                log::warn!("serial output cannot be written, from here on it is lost: {error}");
+                if error.kind() != std::io::ErrorKind::BrokenPipe {
+                    log::warn!("serial output cannot be written, from here on it is lost: {error}");
+                }
                 return;
             }
             state = self.lock();

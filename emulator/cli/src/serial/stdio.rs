@@ -48,17 +48,23 @@ pub struct Stdio {
 /// Standard output. When its reader is gone, so is the reason to run.
 struct Stdout(Control);
 
-impl Write for Stdout {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        std::io::stdout().write(bytes).inspect_err(|error| {
+impl Stdout {
+    fn look_at<T>(&self, result: std::io::Result<T>) -> std::io::Result<T> {
+        result.inspect_err(|error| {
             if error.kind() == ErrorKind::BrokenPipe {
                 self.0.stop(Stop::Interrupted("nobody reads standard output any more"));
             }
         })
     }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.look_at(std::io::stdout().write(bytes))
+    }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stdout().flush()
+        self.look_at(std::io::stdout().flush())
     }
 }
 
