@@ -121,6 +121,8 @@ msrs! {
     DC_CFG = 0xC001_1022;
     /// AMD: bus unit configuration.
     BU_CFG = 0xC001_1023;
+    /// AMD: floating point configuration.
+    FP_CFG = 0xC001_1028;
     /// AMD: decode configuration.
     DE_CFG = 0xC001_1029;
     /// AMD: bus unit configuration 2.

@@ -155,7 +155,7 @@ impl CpuModel {
     /// processor we name ourselves after got wrong: it is a late one.
     pub(crate) fn patch_level(&self) -> u64 {
         match self.vendor {
-            Vendor::Amd => 0x0A20_12FF,
+            Vendor::Amd => 0x0800_12FF,
             Vendor::Intel => 0,
         }
     }

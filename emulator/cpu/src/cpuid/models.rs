@@ -166,11 +166,12 @@ pub(crate) fn drop_dependants(features: &mut Features) {
 /// What is implemented: the most that a model may be given.
 pub(crate) const IMPLEMENTED: Features = MAX.with(&[Ibpb]);
 
-/// Family 19h, model 21h, stepping 2. Together with AutoIBRS, SRSO_NO and the
+/// Family 17h, model 1, stepping 2. Together with AutoIBRS, SRSO_NO and the
 /// other bits of [`SOUND`] it is a processor for which kernels apply no software
 /// mitigations: retpolines and untrained returns would slow every guest for
-/// nothing. Later families make Linux look for collaborative power control.
-const AMD_SIGNATURE: u32 = 0x00A2_0F12;
+/// nothing. From model 30h on, Linux expects collaborative power control in the
+/// ACPI tables, and complains where there is none.
+const AMD_SIGNATURE: u32 = 0x0080_0F12;
 const AMD_BRAND: &str = "Glassbox x86-64 Processor";
 
 /// Every model that can be named.

@@ -42,7 +42,8 @@ impl Cpu {
             msr::INT_PENDING_MSG | msr::MMIO_CONFIG_BASE => 0,
             msr::PSTATE_CURRENT_LIMIT | msr::PSTATE_STATUS => 0,
             msr::VM_CR => VM_CR_SVM_DISABLED,
-            msr::LS_CFG | msr::IC_CFG | msr::DC_CFG | msr::BU_CFG | msr::BU_CFG2 | msr::NB_CFG => 0,
+            msr::LS_CFG | msr::IC_CFG | msr::DC_CFG | msr::BU_CFG | msr::BU_CFG2 => 0,
+            msr::FP_CFG | msr::NB_CFG => 0,
             _ => return None,
         }))
     }
@@ -63,7 +64,8 @@ impl Cpu {
             msr::SMM_ADDR | msr::SMM_MASK => {}
             // Counters read back as zero: that is how kernels find them missing.
             msr::K7_EVENT_FIRST..=msr::K7_COUNTER_LAST => {}
-            msr::LS_CFG | msr::IC_CFG | msr::DC_CFG | msr::BU_CFG | msr::BU_CFG2 | msr::NB_CFG => {}
+            msr::LS_CFG | msr::IC_CFG | msr::DC_CFG | msr::BU_CFG | msr::BU_CFG2 => {}
+            msr::FP_CFG | msr::NB_CFG => {}
             // A microcode update is taken and changes nothing.
             msr::PATCH_LOADER => {}
             msr::VM_CR if value & !VM_CR_SVM_DISABLED == 0 => {}
