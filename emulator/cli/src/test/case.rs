@@ -91,7 +91,9 @@ impl Expectation {
             Outcome::Stopped(Stop::Expected(_)) => return None,
             // The text that must not come has a message of its own.
             Outcome::Stopped(Stop::Failed(_)) => return None,
-            Outcome::Stopped(Stop::Quit) => return Some("the run was interrupted".into()),
+            Outcome::Stopped(Stop::Quit | Stop::Interrupted(_)) => {
+                return Some("the run was interrupted".into());
+            }
             Outcome::TimedOut => {
                 return Some(format!("timed out after {instructions} instructions: the time is over"));
             }
