@@ -20,9 +20,9 @@ pub fn machine(code: &[u8]) -> Cpu {
     put(0x20_0000, 0x20_1007);
     put(0x20_1000, 0x20_2007);
     for region in 0..32 {
-        put(0x20_2000 + 8 * region, 0x21_0000 + (region << 12) | 7);
+        put(0x20_2000 + 8 * region, (0x21_0000 + (region << 12)) | 7);
         for page in 0..512 {
-            put(0x21_0000 + (region << 12) + 8 * page, (region << 21) + (page << 12) | 7);
+            put(0x21_0000 + (region << 12) + 8 * page, ((region << 21) + (page << 12)) | 7);
         }
     }
     memory.write_bytes(Gpa(CODE), code).expect("RAM");

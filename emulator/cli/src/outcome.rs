@@ -18,13 +18,9 @@ pub fn explain(outcome: &Outcome) -> (u8, Option<String>) {
     match outcome {
         Outcome::PoweredOff => (SUCCESS, None),
         Outcome::DebugExit(status) => (*status as u8, None),
-        Outcome::Crashed(report) => (
-            CRASHED,
-            Some(format!(
-                "the guest crashed (triple fault), exit code {CRASHED}
-{report}"
-            )),
-        ),
+        Outcome::Crashed(report) => {
+            (CRASHED, Some(format!("the guest crashed (triple fault), exit code {CRASHED}\n{report}")))
+        }
         Outcome::Halted => (LIMIT, Some("the processor is halted and nothing will wake it".into())),
         Outcome::TimedOut => (LIMIT, Some("stopped: --timeout is over".into())),
         Outcome::InstructionsUsedUp => (LIMIT, Some("stopped: --max-instructions have retired".into())),
