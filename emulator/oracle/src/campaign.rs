@@ -123,3 +123,44 @@ pub fn record(session: &mut Session, plan: &Plan) -> BTreeMap<&'static str, Stri
     }
     files
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(cases: u64) -> Plan {
+        Plan { cases, seed: 5, filter: "bextr".into(), sizes: vec![64, 16] }
+    }
+
+    #[test]
+    fn shares_add_up_and_have_seeds_of_their_own() {
+        let shares: Vec<_> = (0..3).map(|n| plan(1001).share(n, 3)).collect();
+        assert_eq!(shares.iter().map(|share| share.cases).sum::<u64>(), 1001);
+        assert!(shares[0].seed != shares[1].seed && shares[1].seed != shares[2].seed);
+    }
+
+    #[test]
+    fn exactly_as_many_cases_run_as_were_asked_for() {
+        let mut session = Session::new().expect("this host can run cases");
+        let (mut seen, plan) = (0, plan(100));
+        if plan.forms().is_empty() {
+            return;
+        }
+        let report = run(&mut session, &plan, |cases, _| seen = cases);
+        assert_eq!((report.cases(), seen, report.forms.len()), (100, 100, 3));
+        assert_eq!(report.families()["BMI1"].cases, 100);
+    }
+
+    #[test]
+    fn recorded_files_come_out_the_same_when_they_are_run() {
+        let mut session = Session::new().expect("this host can run cases");
+        let files = record(&mut session, &Plan { filter: "bcd".into(), ..plan(0) });
+        // Decimal instructions are not in 64-bit code: the 16-bit forms are recorded.
+        let known = data::parse(&files["bcd"]).expect("what was written can be read");
+        assert!(known.len() >= 6, "{}", known.len());
+        for known in known {
+            let (outcome, differences) = session.run(&known.case);
+            assert!(differences.is_empty() && outcome == known.outcome);
+        }
+    }
+}

@@ -190,3 +190,24 @@ fn has_vector_index(code: Code) -> bool {
         matches!(op.op_kind(n), mem_vsib32x | mem_vsib64x | mem_vsib32y | mem_vsib64y)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_encodings_do_not_decode() {
+        let mut rng = Rng::new(1);
+        let mut found = 0;
+        // andn eax,ebx,ecx; add eax,ecx; lock add [rax],ecx
+        let valid: [&[u8]; 3] = [&[0xC4, 0xE2, 0x60, 0xF2, 0xC1], &[0x01, 0xC8], &[0xF0, 0x01, 0x08]];
+        for bytes in valid.iter().cycle().take(300) {
+            if let Some(bytes) = malformed(bytes, 64, &mut rng) {
+                found += 1;
+                assert!(decode(&bytes, 0, 64).is_none(), "{bytes:02x?}");
+            }
+        }
+        assert!(found > 100, "{found}");
+        assert_eq!(malformed(&[0x01, 0x08], 64, &mut rng), None, "LOCK is allowed here");
+    }
+}
