@@ -17,13 +17,30 @@ fn runs(model: &CpuModel, bytes: &[u8]) -> bool {
 }
 
 #[test]
-fn every_model_but_the_avx_one_can_be_had() {
+fn every_model_can_be_had() {
     for name in CpuModel::names() {
-        match name.parse::<CpuModel>() {
-            Ok(model) => assert_eq!(model.name(), name),
-            Err(error) => assert!(matches!(error, ModelError::Unavailable(_)) && name == "x86-64-v3"),
-        }
+        assert_eq!(model(name).name(), name);
     }
+}
+
+#[test]
+fn level_3_needs_its_parts_and_loses_them_together() {
+    let level3 = model("x86-64-v3");
+    let parts = ["avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"];
+    for name in parts {
+        let feature = features::by_name(name).expect(name);
+        assert!(level3.has(feature) && CpuModel::default().has(feature), "{name}");
+    }
+    let without = model("max,-xsave");
+    for gone in [Feature::Avx, Feature::Avx2, Feature::Fma, Feature::F16c, Feature::Vaes, Feature::Vpclmulqdq]
+    {
+        assert!(!without.has(gone));
+    }
+    assert!(!model("max,-aes").has(Feature::Vaes) && model("max,-aes").has(Feature::Vpclmulqdq));
+    // vaesenc ymm1, ymm2, ymm3 and its 128-bit form, which needs AES and AVX only
+    let (long, short) = ([0xC4, 0xE2, 0x6D, 0xDC, 0xCB], [0xC4, 0xE2, 0x69, 0xDC, 0xCB]);
+    let no_vaes = model("max,-vaes");
+    assert!(!runs(&no_vaes, &long) && runs(&no_vaes, &short) && runs(&CpuModel::default(), &long));
 }
 
 #[test]

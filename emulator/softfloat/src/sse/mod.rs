@@ -189,6 +189,8 @@ pub trait Native: Encoding {
     fn native_div(self, rhs: Self) -> Self;
     /// The square root.
     fn native_sqrt(self) -> Self;
+    /// `self * factor + addend`, rounded once.
+    fn native_mul_add(self, factor: Self, addend: Self) -> Self;
     /// `self < rhs`, for numbers.
     fn native_less(self, rhs: Self) -> bool;
     /// `self == rhs`, for numbers.
@@ -219,6 +221,12 @@ impl Native for F32 {
     #[inline]
     fn native_sqrt(self) -> Self {
         Self(f32::from_bits(self.0).sqrt().to_bits())
+    }
+
+    #[inline]
+    fn native_mul_add(self, factor: Self, addend: Self) -> Self {
+        let (a, b, c) = (f32::from_bits(self.0), f32::from_bits(factor.0), f32::from_bits(addend.0));
+        Self(a.mul_add(b, c).to_bits())
     }
 
     #[inline]
@@ -256,6 +264,12 @@ impl Native for F64 {
     #[inline]
     fn native_sqrt(self) -> Self {
         Self(f64::from_bits(self.0).sqrt().to_bits())
+    }
+
+    #[inline]
+    fn native_mul_add(self, factor: Self, addend: Self) -> Self {
+        let (a, b, c) = (f64::from_bits(self.0), f64::from_bits(factor.0), f64::from_bits(addend.0));
+        Self(a.mul_add(b, c).to_bits())
     }
 
     #[inline]
@@ -357,12 +371,15 @@ pub trait SseFloat: Native {
     /// like negate an operand's sign with [`negated_unless_nan`].
     ///
     /// [`negated_unless_nan`]: SseFloat::negated_unless_nan
+    #[inline]
     fn mul_add(self, factor: Self, addend: Self, env: &mut Env) -> Self {
-        let [a, b, c] = [self, factor, addend].map(|number| operand(number, env));
-        if let Some(nan) = propagate(&[&a, &b, &c], env) {
-            return nan;
+        if env.native && is_plain(self) && is_plain(factor) && is_plain(addend) {
+            let sum = self.native_mul_add(factor, addend);
+            if is_surely_normal(sum) {
+                return sum;
+            }
         }
-        encode(arith::mul_add(&a, &b, &c, env), env)
+        mul_add_exactly(self, factor, addend, env)
     }
 
     /// The number with its sign flipped; a NaN unchanged, since the negated
@@ -465,6 +482,15 @@ fn sub_exactly<T: Encoding>(a: T, b: T, env: &mut Env) -> T {
 #[inline(never)]
 fn mul_exactly<T: Encoding>(a: T, b: T, env: &mut Env) -> T {
     binary(a, b, env, arith::mul)
+}
+
+#[inline(never)]
+fn mul_add_exactly<T: Encoding>(factor1: T, factor2: T, addend: T, env: &mut Env) -> T {
+    let [a, b, c] = [factor1, factor2, addend].map(|number| operand(number, env));
+    if let Some(nan) = propagate(&[&a, &b, &c], env) {
+        return nan;
+    }
+    encode(arith::mul_add(&a, &b, &c, env), env)
 }
 
 #[inline(never)]
