@@ -260,7 +260,9 @@ large:
 canonical:
   mov rcx, 0x800000000000
   raises "#GP(0): a read of the first address that is not canonical", EXC(GP, 0), mov eax, [rcx]
+  tcg_deviates "the first half is translated first"
   raises "#GP(0): a quadword that ends there", EXC(GP, 0), mov rax, [rcx - 4]
+  conforms
   mov rcx, 0xFFFF7FFFFFFFFFFF
   raises "#GP(0): a read of the last one", EXC(GP, 0), mov al, [rcx]
   mov rbp, rcx
@@ -461,27 +463,18 @@ supervisor:
   call rbx
   check_eq 1, 1, "SMAP: fetches are not its matter"
   stac
-  lgdt [gdt_pointer]
-  page 7, 7, 7, 7
-  mov rax, [gdt + FREE]
-  ; an implicit supervisor access faults whatever AC says
-  sub rsp, 16
-  sgdt [SCRATCH]
-  mov ax, [SCRATCH]
-  mov [rsp], ax
-  mov [rsp + 2], rbx
-  mov dword [FRAME + FREE], 0xFFFF
-  mov dword [FRAME + FREE + 4], 0xCF9300
+  ; an LDT in the user page: its reads are implicit, and AC does not count
+  mov dword [gdt + FREE], 0x00000FFF
+  mov dword [gdt + FREE + 4], 0x00008200
+  mov dword [gdt + FREE + 8], V >> 32
+  mov dword [gdt + FREE + 12], 0
   mov ecx, FREE
-  mov rdx, gdt
-  lgdt [rsp]
-  catch .implicit
-.load: mov fs, ecx
-.implicit:
-  lgdt [gdt_pointer]
-  add rsp, 16
-  tcg_deviates "a descriptor in a user page is read with AC set"
-  caught "SMAP: a descriptor in a user page, with AC set (implicit access)", EXC(GP, FREE)
+  lldt cx
+  mov rax, 0x00CF93000000FFFF
+  mov [FRAME + 8], rax
+  mov ecx, 0xC
+  tcg_deviates "AC counts for descriptors, too"
+  raises "SMAP: a descriptor in a user page, with AC set (implicit access)", EXC(PF, 1), mov fs, ecx
   conforms
   clac
   mov rax, cr4
