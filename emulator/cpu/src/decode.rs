@@ -32,9 +32,11 @@ pub fn decode(bytes: &[u8], mode: Mode, offset: u8, model: &CpuModel) -> Decoded
     decoder.decode_out(&mut instruction);
     match decoder.last_error() {
         DecoderError::None => {}
-        DecoderError::NoMoreBytes if bytes.len() < MAX_INSTRUCTION => return Decoded::MoreBytes,
+        DecoderError::NoMoreBytes => return Decoded::MoreBytes,
         // An instruction of more than 15 bytes is #GP(0), not #UD.
-        DecoderError::NoMoreBytes => return Decoded::Op(fault_op(interp::too_long, offset, limit)),
+        _ if decoder.position() == MAX_INSTRUCTION && is_too_long(&bytes[..limit], mode, options) => {
+            return Decoded::Op(fault_op(interp::too_long, offset, limit));
+        }
         _ => return Decoded::Op(fault_op(interp::undefined, offset, decoder.position().max(1))),
     }
     if instruction.code() == Code::Pause
@@ -51,6 +53,18 @@ pub fn decode(bytes: &[u8], mode: Mode, offset: u8, model: &CpuModel) -> Decoded
         op.imm = u64::from(opcode);
     }
     Decoded::Op(op)
+}
+
+/// Whether these 15 bytes end inside the instruction. iced-x86 calls that invalid,
+/// as it does an undefined instruction of just 15 bytes; without a prefix that
+/// does not count, the former still lacks bytes and the latter does not.
+fn is_too_long(bytes: &[u8], mode: Mode, options: u32) -> bool {
+    let alone = matches!(bytes[0], 0x66 | 0x67) && !bytes[1..].contains(&bytes[0]);
+    let mut shorter = bytes.to_vec();
+    shorter.remove(usize::from(alone));
+    let mut decoder = Decoder::with_ip(mode.code_bits(), &shorter, 0, options);
+    decoder.decode();
+    decoder.last_error() == DecoderError::NoMoreBytes
 }
 
 /// F3 90 is PAUSE, but 90 with REX.B exchanges R8 and rAX, F3 or not; iced-x86
@@ -334,4 +348,36 @@ fn ends_block(i: &Instruction) -> bool {
 
 fn is_system_register(r: Register) -> bool {
     r.is_cr() || r.is_dr() || r.is_tr()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{CODE, cpu64, run};
+    use glassbox_x86_spec::vector;
+
+    /// The exception that code of `prefixes` times `prefix` and then `rest` raises first.
+    fn fault(prefix: u8, prefixes: usize, rest: &[u8]) -> Option<u8> {
+        let mut cpu = cpu64();
+        run(&mut cpu, &[&vec![prefix; prefixes], rest].concat(), 1);
+        let first = cpu.fault_chain.front().map(|record| record.vector);
+        assert!(first.is_some() || cpu.state.rip > CODE);
+        first
+    }
+
+    #[test]
+    fn an_instruction_of_16_bytes_is_a_general_protection_fault() {
+        assert_eq!(fault(0x66, 14, &[0x90]), None);
+        assert_eq!(fault(0x66, 15, &[0x90]), Some(vector::GP));
+        // add dword [0], 1: 11 bytes
+        let add = [0x81, 0x04, 0x25, 0, 0, 0, 0, 1, 0, 0, 0];
+        assert_eq!(fault(0x2E, 5, &add), Some(vector::GP));
+        assert_eq!(fault(0xF0, 15, &[0x90]), Some(vector::GP), "too long comes before LOCK");
+    }
+
+    #[test]
+    fn an_undefined_instruction_of_15_bytes_is_undefined() {
+        assert_eq!(fault(0xF0, 14, &[0x90]), Some(vector::UD));
+        assert_eq!(fault(0x66, 13, &[0x0F, 0x0B]), Some(vector::UD));
+        assert_eq!(fault(0x2E, 13, &[0x0F, 0xFF]), Some(vector::UD), "UD0 with a ModRM byte to come");
+    }
 }

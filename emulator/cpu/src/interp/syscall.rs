@@ -7,7 +7,7 @@
 use crate::cpuid::Vendor;
 use crate::state::{SegReg, Segment, gpr};
 use crate::{Cpu, Exception, Handler, Op};
-use glassbox_x86_spec::control::{Cr0, Efer, Flags};
+use glassbox_x86_spec::control::{Cr0, Efer, Flags, dr6};
 use glassbox_x86_spec::segment as attr;
 use iced_x86::{Code, Instruction, Mnemonic};
 
@@ -37,6 +37,17 @@ impl Cpu {
             return Err(Exception::UD);
         }
         Ok(())
+    }
+
+    /// SYSCALL and SYSRET are stepped by the TF that they end with, unlike all
+    /// other instructions: a masked TF reaches no kernel, and a SYSRET that sets it
+    /// traps before the first instruction of its target.
+    fn step_by_new_flags(&mut self) {
+        self.pending_db &= !dr6::BS;
+        if self.state.system_flags.contains(Flags::TF) {
+            self.state.dr[6] |= dr6::BS;
+            self.raise_trap(Exception::DB);
+        }
     }
 
     fn check_sysenter(&self) -> Result<(), Exception> {
@@ -70,6 +81,7 @@ fn syscall(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
         cpu.load_flat_code_and_stack(cs, cs.wrapping_add(8), CodeSize::Bits32, 0);
         cpu.state.rip = star & 0xFFFF_FFFF;
     }
+    cpu.step_by_new_flags();
     Ok(())
 }
 
@@ -97,6 +109,7 @@ fn sysret(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
         cpu.load_flat_code_and_stack(selector | 3, ss, CodeSize::Bits32, 3);
         cpu.state.rip = target & 0xFFFF_FFFF;
     }
+    cpu.step_by_new_flags();
     Ok(())
 }
 

@@ -195,6 +195,20 @@ fn syscall_and_sysret_make_a_round_trip() {
 }
 
 #[test]
+fn syscall_and_sysret_are_stepped_by_the_flags_they_end_with() {
+    let mut cpu = at_cpl3(cpu64());
+    cpu.state.msr.star = 0x0023_0010_0000_0000;
+    cpu.state.msr.lstar = DATA;
+    cpu.state.msr.fmask = u64::from(Flags::TF.bits());
+    cpu.state.system_flags |= Flags::TF;
+    cpu.sync();
+    assert_eq!(fault(&mut cpu, &[0x0F, 0x05]), None, "FMASK clears TF");
+    assert_eq!((cpu.state.rip, cpu.state.cpl), (DATA, 0));
+    assert_eq!(fault(&mut cpu, &[0x48, 0x0F, 0x07]), Some(vector::DB), "R11 sets it again");
+    assert_eq!(cpu.state.dr[6] & dr6::BS, dr6::BS);
+}
+
+#[test]
 fn syscall_is_undefined_until_enabled_and_sysenter_in_long_mode() {
     let mut cpu = cpu64();
     assert_eq!(fault(&mut cpu, &[0x0F, 0x34]), Some(vector::UD));
