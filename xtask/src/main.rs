@@ -6,6 +6,7 @@ mod check;
 mod guests;
 mod initramfs;
 mod oracle;
+mod peer;
 mod quotes;
 mod roms;
 mod scenarios;
@@ -53,6 +54,9 @@ enum Task {
         /// Write what was built instead of comparing.
         #[arg(long)]
         bless: bool,
+        /// Run the suite on another emulator instead, and print a table.
+        #[arg(long, conflicts_with = "bless")]
+        peer: Option<peer::Peer>,
     },
 }
 
@@ -63,7 +67,8 @@ fn main() -> ExitCode {
         Task::Check => check::run(),
         Task::Bench { runs } => bench::run(runs),
         Task::Oracle(options) => oracle::run(&options),
-        Task::Roms { bless } => roms::run(bless),
+        Task::Roms { peer: Some(peer), .. } => peer::run(peer),
+        Task::Roms { bless, peer: None } => roms::run(bless),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -126,6 +126,12 @@ impl Registers {
         self.mcr & MCR_LOOP != 0
     }
 
+    /// What of a byte the line carries: 5 to 8 bits, and the receiver fills up with
+    /// zeros (PC16550D 8.5, bits 0 and 1).
+    pub(crate) fn character(&self, byte: u8) -> u8 {
+        byte & 0xff >> (3 - (self.lcr & 3))
+    }
+
     /// How many characters the receiver takes before it overruns.
     pub(crate) fn receive_room(&self) -> usize {
         let depth = if self.fifos { FIFO_DEPTH } else { 1 };

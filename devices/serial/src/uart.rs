@@ -107,7 +107,8 @@ impl Uart16550 {
         // The request falls while the character is sent, and rises anew after it.
         self.irq.set(self.registers.interrupt());
         if self.registers.is_looped() {
-            self.registers.receive(self.clock.now(), value, 0);
+            let character = self.registers.character(value);
+            self.registers.receive(self.clock.now(), character, 0);
         } else {
             self.backend.write(&[value]);
         }

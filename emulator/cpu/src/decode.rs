@@ -63,7 +63,7 @@ fn is_too_long(bytes: &[u8], mode: Mode, options: u32) -> bool {
     let mut shorter = bytes.to_vec();
     shorter.remove(usize::from(alone));
     let mut decoder = Decoder::with_ip(mode.code_bits(), &shorter, 0, options);
-    decoder.decode();
+    let _ = decoder.decode();
     decoder.last_error() == DecoderError::NoMoreBytes
 }
 

@@ -244,6 +244,7 @@ fn loopback_returns_what_is_sent_and_holds_the_host_back() {
     let bench = Bench::new();
     let host = Host::default();
     let mut uart = Uart16550::new(bench.vm_clock(), bench.line(4), Box::new(host.clone()));
+    uart.out8(LCR, 0x03);
     uart.out8(MCR, 0x10);
     uart.out8(DATA, 0xae);
     uart.receive(b"z");
@@ -252,6 +253,18 @@ fn loopback_returns_what_is_sent_and_holds_the_host_back() {
     assert_eq!(uart.in8(LSR) & 1, 0);
     uart.out8(MCR, 0);
     assert_eq!(uart.in8(DATA), b'z');
+}
+
+#[test]
+fn loopback_carries_as_many_bits_as_a_character_has() {
+    let bench = Bench::new();
+    let mut uart = started(&bench);
+    uart.out8(MCR, 0x10);
+    for (lcr, received) in [(0, 0x1f), (1, 0x3f), (2, 0x7f), (3, 0xff)] {
+        uart.out8(LCR, lcr);
+        uart.out8(DATA, 0xff);
+        assert_eq!(uart.in8(DATA), received);
+    }
 }
 
 #[test]
