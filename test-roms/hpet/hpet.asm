@@ -115,7 +115,7 @@ one_shot:
   sti
   wait_us 1000
   check_eq [count], 0, "one-shot: not before its time (2.3.9.2.1)"
-  wait_us 50000
+  wait_us 150000
   cli
   check_eq [count], 1, "one interrupt at input 2 (legacy replacement, 2.3.5)"
   check_bits [STATUS], 1, 0, "edge: no status"

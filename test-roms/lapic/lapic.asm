@@ -257,8 +257,10 @@ x2apic:
   mov eax, ebx
   and eax, ~0xC00
   raises "by way of disabled it goes", NOFAULT, wrmsr
+  mov edi, ebx
   mov eax, 1
   cpuid
+  mov ebx, edi
   shr edx, 9
   and edx, 1
   check_eq edx, 0, "CPUID shows no APIC while it is disabled (SDM 3A 13.4.3)"

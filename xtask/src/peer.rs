@@ -87,19 +87,8 @@ pub fn run(peer: Peer) -> Result<()> {
 fn run_one(program: &str, image: &Path, reboots: bool) -> Result<Outcome> {
     let log = shell::target().join("rom-peer.log");
     let mut child = Command::new(program)
-        .args([
-            "-accel",
-            "tcg",
-            "-cpu",
-            "max",
-            "-m",
-            "256M",
-            "-display",
-            "none",
-            "-no-reboot",
-            "-monitor",
-            "none",
-        ])
+        .args(["-accel", "tcg", "-cpu", "max", "-m", "256M", "-display", "none", "-monitor", "none"])
+        .args((!reboots).then_some("-no-reboot"))
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-serial", "stdio", "-kernel"])
         .arg(image)
         .stdin(Stdio::null())
