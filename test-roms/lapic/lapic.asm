@@ -86,6 +86,7 @@ set_timer_handler:
   iretd
 
 timer:
+  call sleep_init
   call set_timer_handler
   mov dword [DIVIDE], 0xFFFFFFFF
   check_eq [DIVIDE], 0xB, "the divide configuration has bits 3, 1, 0"
@@ -93,7 +94,7 @@ timer:
   mov dword [TIMER], 0x51
   mov dword [INITIAL], 100000
   sti
-  wait_us 50000
+  sleep_ms 50
   cli
   check_eq [count], 1, "one-shot: one interrupt (SDM 3A 13.5.4)"
   check_eq [CURRENT], 0, "and the count stays 0"
@@ -102,7 +103,7 @@ timer:
   mov dword [TIMER], 0x20051
   mov dword [INITIAL], 100000
   sti
-  wait_us 50000
+  sleep_ms 50
   cli
   mov dword [INITIAL], 0
   mov eax, [count]
@@ -110,25 +111,25 @@ timer:
   check_cc ae, "periodic: it comes again"
   mov dword [count], 0
   sti
-  wait_us 20000
+  sleep_ms 20
   cli
   check_eq [count], 0, "an initial count of 0 stops it"
   mov dword [TIMER], 0x10051
   mov dword [INITIAL], 100000
   sti
-  wait_us 20000
+  sleep_ms 20
   cli
   check_eq [count], 0, "masked: no interrupt"
   check_eq [CURRENT], 0, "though it counts"
   ; division
   mov dword [DIVIDE], 0xB
   mov dword [INITIAL], -1
-  wait_us 20000
+  sleep_ms 20
   mov ebx, [CURRENT]
   not ebx
   mov dword [DIVIDE], 0xA               ; by 128
   mov dword [INITIAL], -1
-  wait_us 20000
+  sleep_ms 20
   mov eax, [CURRENT]
   not eax
   shl eax, 6
@@ -156,7 +157,7 @@ deadline:
   or eax, edx
   check_cc nz, "IA32_TSC_DEADLINE reads back while it waits"
   sti
-  wait_us 50000
+  sleep_ms 50
   cli
   check_eq [count], 1, "the deadline comes"
   mov ecx, 0x6E0
@@ -168,7 +169,7 @@ deadline:
   mov dword [count], 0
   wrmsr
   sti
-  wait_us 1000
+  sleep_ms 1
   cli
   check_eq [count], 1, "a deadline in the past comes at once"
   mov dword [TIMER], 0x10000

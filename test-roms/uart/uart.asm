@@ -39,6 +39,7 @@ section .text
 %endmacro
 
 main:
+  call sleep_init
   call registers
   call loopback
   call report
@@ -91,7 +92,7 @@ loopback:
   put_port FCR, 0
   put_port LCR, 3
   put_port MCR, 0x10
-  wait_us 20000
+  sleep_ms 20
   get_port RBR
   get_port LSR
   get_port MSR
@@ -109,7 +110,7 @@ loopback:
   noted_tcg "no deltas in loopback"
   note LSR, 0x60, "the transmitter is empty"
   put_port RBR, 0x55
-  wait_us 20000
+  sleep_ms 20
   note LSR, 0x61, "what is sent is received"
   note RBR, 0x55, "byte 55h"
   note LSR, 0x60, "and taken"
@@ -123,10 +124,10 @@ loopback:
   note IIR, 2, "and enabling it brings back", 0x0F
   put_port IER, 5
   put_port RBR, 0xAA
-  wait_us 20000
+  sleep_ms 20
   note IIR, 4, "IIR: data", 0x0F
   put_port RBR, 0xBB
-  wait_us 20000
+  sleep_ms 20
   note IIR, 6, "IIR: line status comes before data", 0x0F
   note LSR, 2, "overrun", 0x02
   note LSR, 0, "which reading LSR clears", 0x02
@@ -149,14 +150,14 @@ loopback:
   mov eax, ebx
   mov edx, RBR
   out dx, al
-  wait_us 2000
+  sleep_ms 2
   dec ebx
   jnz .seven
   put_port RBR, 0x88
-  wait_us 2000
+  sleep_ms 2
   note IIR, 0xC4, "8 bytes, trigger at 8: data (or a time-out)", 0xF7
   note RBR, 7, "the first byte first"
-  wait_us 50000
+  sleep_ms 50
   note IIR, 0xCC, "7 left: a time-out says so (PC16550D 8.7)"
   put_port FCR, 0x83
   note LSR, 0, "FCR bit 1 empties the receiver", 1
@@ -165,12 +166,12 @@ loopback:
   mov eax, ebx
   mov edx, RBR
   out dx, al
-  wait_us 2000
+  sleep_ms 2
   dec ebx
   jnz .sixteen
   note LSR, 0, "16 bytes fit", 2
   put_port RBR, 0x99
-  wait_us 2000
+  sleep_ms 2
   note LSR, 2, "the 17th overruns", 2
   note RBR, 16, "and is lost: the first is still there"
   put_port FCR, 0
@@ -181,13 +182,13 @@ loopback:
   ; 5 bits
   put_port LCR, 0
   put_port RBR, 0xFF
-  wait_us 20000
+  sleep_ms 20
   note RBR, 0x1F, "5-bit characters"
   noted_tcg "all eight bits come"
   put_port LCR, 3
   ; break
   put_port LCR, 0x43
-  wait_us 20000
+  sleep_ms 20
   note LSR, 0x10, "a break is received (PC16550D 8.5, bit 6)", 0x10
   noted_tcg "no break in loopback"
   put_port LCR, 3
