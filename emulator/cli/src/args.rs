@@ -49,6 +49,8 @@ pub enum Engine {
     Auto,
     /// The interpreter
     Interp,
+    /// Compiled code for what is hot
+    Jit,
 }
 
 #[derive(Args, Debug)]

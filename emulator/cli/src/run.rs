@@ -9,7 +9,7 @@ use crate::{builtin, outcome, terminal};
 use anyhow::{Context, bail};
 use glassbox_device_api::CharBackend;
 use glassbox_machine::{
-    BootSource, Control, Kernel, Limits, Machine, MachineConfig, Outcome, Stop, TraceWriter,
+    BootSource, Control, EngineChoice, Kernel, Limits, Machine, MachineConfig, Outcome, Stop, TraceWriter,
 };
 use std::fs::File;
 use std::io::Read;
@@ -20,9 +20,6 @@ const LARGEST_FILE: u64 = 1 << 30;
 
 /// Boots a machine and runs it to its end; returns the exit code.
 pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
-    match args.engine {
-        Engine::Auto | Engine::Interp => {}
-    }
     let source = boot_source(args)?;
     // Made first: nobody wants to hear after an hour that it cannot be.
     let stats_json = args.stats_json.as_deref().map(|path| create(path, "--stats-json")).transpose()?;
@@ -65,6 +62,11 @@ fn run_guest(
     config.model = args.cpu.clone();
     config.clock = args.clock;
     config.debug_exit = args.debug_exit;
+    config.engine = match args.engine {
+        Engine::Auto => EngineChoice::Auto,
+        Engine::Interp => EngineChoice::Interpreter,
+        Engine::Jit => EngineChoice::Jit,
+    };
     config.control = control.clone();
     let trace = args.trace.as_deref().map(|path| create(path, "--trace")).transpose()?;
 

@@ -33,6 +33,8 @@ pub struct Block {
     /// Ends without an instruction that could change the mode, mappings, flags
     /// that matter to interrupts, or whether the processor runs at all.
     pub plain: bool,
+    /// Times it was entered while an engine for hot code listened; saturates.
+    pub heat: u16,
     /// Where execution went from here the last two times it differed.
     links: [Link; 2],
 }
@@ -50,7 +52,7 @@ impl Block {
     /// A block without successors.
     pub fn new(ops: Vec<Op>, start: u64, second_page: Option<u64>, mode: Mode) -> Self {
         let plain = ops.last().is_some_and(|op| op.flags & Op::ENDS_BLOCK == 0 || is_near_branch(op.code));
-        Self { ops: ops.into_boxed_slice(), start, second_page, mode, plain, links: [Link::default(); 2] }
+        Self { ops: ops.into_boxed_slice(), start, second_page, mode, plain, heat: 0, links: [Link::default(); 2] }
     }
 
     /// Bytes of code.
@@ -139,6 +141,14 @@ impl BlockCache {
     #[inline(always)]
     pub fn get(&self, id: BlockId) -> Option<&Block> {
         self.blocks.get(id as usize)
+    }
+
+    /// Counts one more entry into a block and returns how many there were.
+    #[inline(always)]
+    pub fn warm(&mut self, id: BlockId) -> u16 {
+        let Some(block) = self.blocks.get_mut(id as usize) else { return 0 };
+        block.heat = block.heat.saturating_add(1);
+        block.heat
     }
 
     /// The block that followed `from` when execution went on at `rip` before.

@@ -70,6 +70,7 @@ impl CpuBus for OpenBus {}
 /// Wires into a processor, set by other threads or by the bus during an access
 /// and read at block boundaries.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct CpuSignals {
     /// Something below changed, or the run loop should look at the world again.
     attention: AtomicBool,
@@ -84,6 +85,10 @@ pub struct CpuSignals {
 }
 
 impl CpuSignals {
+    /// Where the attention flag lies, for compiled code.
+    pub(crate) const ATTENTION_OFFSET: usize = std::mem::offset_of!(Self, attention);
+
+
     /// Drives INTR. Rising INTR also asks for attention.
     pub fn set_intr(&self, level: bool) {
         self.intr.store(level, Ordering::Release);

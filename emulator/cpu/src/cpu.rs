@@ -1,5 +1,6 @@
 //! The logical processor: state, caches of derived facts, and its wires.
 
+use crate::compiled::CompiledContext;
 use crate::cpuid::CpuModel;
 use crate::mmu::Tlb;
 use crate::mode::Mode;
@@ -47,6 +48,8 @@ pub struct Cpu {
     pub(crate) reported: HashSet<iced_x86::Code>,
     /// Unknown MSRs that were reported already.
     pub(crate) reported_msrs: HashSet<u32>,
+    /// What compiled code uses beside the state.
+    pub compiled: CompiledContext,
 }
 
 /// One delivered event: kept for the report of a crash.
@@ -88,6 +91,7 @@ impl Cpu {
         signals: Arc<CpuSignals>,
         model: Arc<CpuModel>,
     ) -> Self {
+        let compiled = CompiledContext::new(&memory, &signals);
         let mut cpu = Self {
             state: CpuState::reset(model.signature()),
             memory,
@@ -105,6 +109,7 @@ impl Cpu {
             fault_chain: VecDeque::new(),
             reported: HashSet::new(),
             reported_msrs: HashSet::new(),
+            compiled,
         };
         cpu.sync();
         cpu
@@ -180,6 +185,6 @@ impl Cpu {
 
     /// Publishes the exact retired count before the bus is entered.
     pub(crate) fn publish_time(&self) {
-        self.signals.publish_retired(self.state.retired + u64::from(self.op_index));
+        self.signals.publish_retired(self.state.retired.wrapping_add(self.op_index as i32 as u64));
     }
 }

@@ -6,6 +6,7 @@
 
 mod block;
 mod bus;
+pub mod compiled;
 mod cpu;
 pub mod cpuid;
 mod debug;
@@ -31,6 +32,8 @@ pub use cpu::{Cpu, FaultRecord, Observer};
 pub use cpuid::{CpuModel, Topology};
 pub use exception::Exception;
 pub use flags::LazyFlags;
-pub use interp::{Exit, Interpreter, is_implemented};
+pub use block::Block;
+pub use interp::{HotCode, Exit, Interpreter, is_implemented};
+pub use mode::Mode;
 pub use op::{Handler, Op};
 pub use state::*;

@@ -1,6 +1,6 @@
 //! What machine to build.
 
-use crate::Control;
+use crate::{Control, EngineChoice};
 use glassbox_cpu::CpuModel;
 use glassbox_device_api::CharBackend;
 use std::time::Duration;
@@ -150,6 +150,8 @@ pub struct MachineConfig {
     pub unattended: bool,
     /// Ends the run as a time limit does when so much guest time has passed.
     pub guest_time_limit: Option<Duration>,
+    /// What executes the guest.
+    pub engine: EngineChoice,
     /// How other threads reach the machine.
     pub control: Control,
 }
@@ -167,6 +169,7 @@ impl MachineConfig {
             debug_exit: None,
             unattended: false,
             guest_time_limit: None,
+            engine: EngineChoice::Auto,
             control: Control::new(),
         }
     }

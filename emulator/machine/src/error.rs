@@ -8,6 +8,9 @@ use thiserror::Error;
 /// Why a machine could not be built or started.
 #[derive(Debug, Error)]
 pub enum MachineError {
+    /// The JIT was asked for and cannot be had.
+    #[error("no JIT here: {0}; leave --engine out or use --engine interp")]
+    NoJit(String),
     /// Guest RAM.
     #[error(transparent)]
     Memory(#[from] MemoryError),

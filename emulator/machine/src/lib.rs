@@ -23,6 +23,7 @@ mod bus;
 mod clock;
 mod config;
 mod control;
+mod engine;
 mod error;
 mod interrupts;
 mod machine;
@@ -36,6 +37,7 @@ pub use config::{
     BiosImage, BootSector, BootSource, ClockMode, DEFAULT_MEMORY, FlatImage, Kernel, MachineConfig,
 };
 pub use control::{Control, Stop};
+pub use engine::EngineChoice;
 pub use error::MachineError;
 pub use machine::Machine;
 pub use report::CrashReport;

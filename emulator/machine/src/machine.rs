@@ -3,9 +3,10 @@
 use crate::board::{Board, Parts};
 use crate::bus::processor::{ProcessorBus, SharedBoard, lock};
 use crate::clock::MachineClock;
-use crate::stats::{DeviceStats, EngineStats, ExitStats, JitStats, Stats, TlbStats};
+use crate::engine::Engine;
+use crate::stats::{DeviceStats, ExitStats, Stats, TlbStats};
 use crate::{BootSource, ClockMode, Control, CrashReport, MachineConfig, MachineError, boot};
-use glassbox_cpu::{Cpu, CpuSignals, Interpreter, Observer};
+use glassbox_cpu::{Cpu, CpuSignals, Observer};
 use glassbox_device_api::{ResetKind, VmClock, VmTime};
 use glassbox_memory::{Gpa, GuestMemory};
 use std::hash::{BuildHasher, RandomState};
@@ -15,7 +16,7 @@ use std::time::{Duration, SystemTime};
 /// A PC: processor, memory, board, and what it boots.
 pub struct Machine {
     pub(crate) cpu: Cpu,
-    pub(crate) engine: Interpreter,
+    pub(crate) engine: Engine,
     pub(crate) board: SharedBoard,
     pub(crate) clock: MachineClock,
     pub(crate) control: Control,
@@ -61,7 +62,7 @@ impl Machine {
         cpu.seed_entropy(entropy(config.clock));
         let mut machine = Self {
             cpu,
-            engine: Interpreter::new(),
+            engine: Engine::new(config.engine)?,
             board,
             clock,
             control: config.control,
@@ -113,15 +114,13 @@ impl Machine {
     /// Counters since the machine was built.
     pub fn stats(&self) -> Stats {
         let board = lock(&self.board);
-        let (blocks_decoded, blocks_invalidated) = self.engine.cache_counts();
-        let blocks_run = self.engine.blocks_run;
         let (fills, flushes) = self.cpu.tlb_counts();
         Stats {
             instructions: self.cpu.state.retired,
             wall: self.wall,
-            engine: EngineStats { blocks_run, blocks_decoded, blocks_invalidated },
+            engine: self.engine.stats(),
             tlb: TlbStats { fills, flushes },
-            jit: JitStats {},
+            jit: self.engine.jit_stats(),
             exits: self.exits,
             devices: DeviceStats {
                 interrupts: board.interrupts.acknowledged,

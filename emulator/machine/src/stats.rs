@@ -40,9 +40,28 @@ pub struct TlbStats {
     pub flushes: u64,
 }
 
-/// What the JIT did: there is none yet, and nothing to count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct JitStats {}
+/// What the JIT did; all zero without one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct JitStats {
+    /// Blocks compiled.
+    pub blocks: u64,
+    /// Guest instructions in them.
+    pub instructions: u64,
+    /// Of those, how many call the interpreter's function.
+    pub interpreted: u64,
+    /// Host bytes emitted.
+    pub bytes: u64,
+    /// Jumps patched to lead straight to their target.
+    pub links: u64,
+    /// Blocks dropped because their code was written.
+    pub invalidations: u64,
+    /// Times the code buffer was full and emptied.
+    pub flushes: u64,
+    /// Times that compiled code was entered from the run loop.
+    pub entries: u64,
+    /// Seconds spent compiling.
+    pub compile_s: f64,
+}
 
 /// Why the engine returned to the run loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -24,6 +24,33 @@ pub enum Exit {
     Stopped,
 }
 
+/// An engine for hot code on top of the interpreter.
+pub trait HotCode {
+    /// Blocks that were entered this often are offered to [`enter`](Self::enter).
+    const THRESHOLD: u16;
+
+    /// Runs the block at CS:RIP, and what follows it for as long as it likes,
+    /// without taking the retired count above `end`. `None` leaves the block to
+    /// the interpreter.
+    fn enter(&mut self, cpu: &mut Cpu, block: &Block, end: u64) -> Option<Result<(), Exception>>;
+
+    /// Code in `len` bytes at RAM offset `start` was overwritten.
+    fn invalidate(&mut self, start: u64, len: u64);
+}
+
+/// No engine for hot code.
+struct Nothing;
+
+impl HotCode for Nothing {
+    const THRESHOLD: u16 = u16::MAX;
+
+    fn enter(&mut self, _: &mut Cpu, _: &Block, _: u64) -> Option<Result<(), Exception>> {
+        None
+    }
+
+    fn invalidate(&mut self, _: u64, _: u64) {}
+}
+
 /// Tier 0: executes pre-decoded blocks, one op after the other.
 pub struct Interpreter {
     cache: BlockCache,
@@ -55,6 +82,11 @@ impl Interpreter {
     /// `budget` retired instructions, which are counted exactly. A guest whose
     /// fault handlers fault for ever retires none: then the run ends before that.
     pub fn run(&mut self, cpu: &mut Cpu, budget: u64) -> Exit {
+        self.run_with(cpu, budget, &mut Nothing)
+    }
+
+    /// As [`run`](Self::run), with an engine for hot code.
+    pub fn run_with<H: HotCode>(&mut self, cpu: &mut Cpu, budget: u64, hot: &mut H) -> Exit {
         if self.watcher.is_none() {
             self.watcher = Some(cpu.memory.watch_code());
         }
@@ -77,7 +109,7 @@ impl Interpreter {
                 Activity::WaitForSipi | Activity::Shutdown => break Exit::Stopped,
             }
             if self.watcher.as_ref().is_some_and(|w| w.is_pending()) {
-                self.drop_stale();
+                self.drop_stale(hot);
             }
             if cpu.state.retired >= end {
                 break Exit::Budget;
@@ -86,7 +118,7 @@ impl Interpreter {
                 self.step(cpu);
                 continue;
             }
-            if let Err(fault) = self.run_blocks(cpu, end) {
+            if let Err(fault) = self.run_blocks(cpu, end, hot) {
                 cpu.raise(fault);
             }
         };
@@ -105,18 +137,34 @@ impl Interpreter {
     pub fn execute_one(&mut self, cpu: &mut Cpu) -> Result<(), Exception> {
         let watcher = self.watcher.get_or_insert_with(|| cpu.memory.watch_code());
         if watcher.is_pending() {
-            self.drop_stale();
+            self.drop_stale(&mut Nothing);
         }
         let id = self.find(cpu)?;
         self.execute(cpu, id, 1)
     }
 
+    /// The block at CS:RIP, decoded if need be: for engines that are tested on their own.
+    ///
+    /// # Errors
+    /// The fault that fetching it raises.
+    pub fn block_at(&mut self, cpu: &mut Cpu) -> Result<&Block, Exception> {
+        let id = self.find(cpu)?;
+        self.cache.get(id).ok_or(Exception::UD)
+    }
+
     /// Runs blocks for as long as they change nothing that [`run`](Self::run)
     /// looks at between them.
     #[inline(always)]
-    fn run_blocks(&mut self, cpu: &mut Cpu, end: u64) -> Result<(), Exception> {
+    fn run_blocks<H: HotCode>(&mut self, cpu: &mut Cpu, end: u64, hot: &mut H) -> Result<(), Exception> {
         loop {
             let id = self.find(cpu)?;
+            if H::THRESHOLD != u16::MAX
+                && self.cache.warm(id) >= H::THRESHOLD
+                && let Some(block) = self.cache.get(id)
+                && let Some(done) = hot.enter(cpu, block, end)
+            {
+                return done;
+            }
             let plain = self.cache.get(id).is_some_and(|block| block.plain);
             self.execute(cpu, id, end - cpu.state.retired)?;
             if !plain || cpu.leave_block || cpu.signals.attention() || cpu.state.retired >= end {
@@ -125,10 +173,11 @@ impl Interpreter {
         }
     }
 
-    fn drop_stale(&mut self) {
+    fn drop_stale<H: HotCode>(&mut self, hot: &mut H) {
         let Some(watcher) = &self.watcher else { return };
         for (start, len) in watcher.take() {
             self.cache.invalidate(start, len);
+            hot.invalidate(start, len);
         }
     }
 

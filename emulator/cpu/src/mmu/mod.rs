@@ -7,5 +7,5 @@ mod slow;
 mod tlb;
 mod walk;
 
-pub use tlb::{Table, Tlb};
+pub use tlb::{ENTRIES as TLB_ENTRIES, Entry as TlbEntry, Table, Tlb};
 pub use walk::Access;

@@ -46,6 +46,8 @@ pub struct Tlb {
     entries: Box<[Entry; ENTRIES * 4]>,
     /// Index of the current table's first entry.
     base: usize,
+    /// Host address of that entry, for compiled code.
+    table: usize,
     /// The current generation, 1 to 4095; page tags hold it in bits 0 to 11.
     generation: u64,
     next_generation: u16,
@@ -63,12 +65,18 @@ pub struct Tlb {
 }
 
 impl Tlb {
+    /// Where compiled code finds the current table's address.
+    pub(crate) const TABLE_OFFSET: usize = std::mem::offset_of!(Self, table);
+    /// Where compiled code finds the current generation.
+    pub(crate) const GENERATION_OFFSET: usize = std::mem::offset_of!(Self, generation);
+
     /// An empty TLB.
     pub fn new() -> Self {
         let entries = vec![Entry::default(); ENTRIES * 4].into_boxed_slice();
         Self {
             entries: entries.try_into().unwrap_or_else(|_| unreachable!("the length is the constant's")),
             base: 0,
+            table: 0,
             generation: 1,
             next_generation: 2,
             pcids: HashMap::new(),
@@ -84,6 +92,7 @@ impl Tlb {
     #[inline(always)]
     pub fn select(&mut self, table: Table) {
         self.base = table as usize * ENTRIES;
+        self.table = self.entries.as_ptr() as usize + self.base * size_of::<Entry>();
     }
 
     /// The entry that `gva` maps to in the current table.
