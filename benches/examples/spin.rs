@@ -15,5 +15,10 @@ fn main() {
     } else {
         Interpreter::new().run(&mut cpu, millions * 1_000_000);
     }
-    println!("{:.0} MIPS {:x?} {:?}", millions as f64 / start.elapsed().as_secs_f64(), &cpu.state.regs[..2], engine.counters());
+    println!(
+        "{:.0} MIPS {:x?} {:?}",
+        millions as f64 / start.elapsed().as_secs_f64(),
+        &cpu.state.regs[..2],
+        engine.counters()
+    );
 }

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("emulator/memory", &[]),
     ("emulator/softfloat", &[]),
     ("emulator/cpu", &["x86-spec", "memory", "softfloat"]),
+    ("emulator/jit", &["x86-spec", "memory", "cpu"]),
     ("emulator/oracle", &["x86-spec", "memory", "cpu"]),
     ("devices/api", &["x86-spec", "memory"]),
     ("devices/", &["x86-spec", "memory", "device-api", "testkit", "chipset"]),

@@ -52,12 +52,20 @@ impl Block {
     /// A block without successors.
     pub fn new(ops: Vec<Op>, start: u64, second_page: Option<u64>, mode: Mode) -> Self {
         let plain = ops.last().is_some_and(|op| op.flags & Op::ENDS_BLOCK == 0 || is_near_branch(op.code));
-        Self { ops: ops.into_boxed_slice(), start, second_page, mode, plain, heat: 0, links: [Link::default(); 2] }
+        Self {
+            ops: ops.into_boxed_slice(),
+            start,
+            second_page,
+            mode,
+            plain,
+            heat: 0,
+            links: [Link::default(); 2],
+        }
     }
 
     /// Bytes of code.
     #[inline(always)]
-    pub fn len(&self) -> u64 {
+    pub fn code_bytes(&self) -> u64 {
         self.ops.last().map_or(0, |op| u64::from(op.end))
     }
 }
@@ -212,7 +220,7 @@ impl BlockCache {
 
     fn touches(&self, id: BlockId, start: u64, len: u64) -> bool {
         let Some(block) = self.get(id) else { return false };
-        let bytes = block.len();
+        let bytes = block.code_bytes();
         let end = start + len;
         if let Some(second) = block.second_page {
             let first_page_end = (block.start & PAGE_MASK) + (1 << PAGE_SHIFT);

@@ -88,7 +88,6 @@ impl CpuSignals {
     /// Where the attention flag lies, for compiled code.
     pub(crate) const ATTENTION_OFFSET: usize = std::mem::offset_of!(Self, attention);
 
-
     /// Drives INTR. Rising INTR also asks for attention.
     pub fn set_intr(&self, level: bool) {
         self.intr.store(level, Ordering::Release);

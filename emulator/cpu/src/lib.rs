@@ -27,13 +27,13 @@ mod state;
 mod testing;
 mod transfer;
 
+pub use block::Block;
 pub use bus::{CpuBus, CpuSignals, OpenBus};
 pub use cpu::{Cpu, FaultRecord, Observer};
 pub use cpuid::{CpuModel, Topology};
 pub use exception::Exception;
 pub use flags::LazyFlags;
-pub use block::Block;
-pub use interp::{HotCode, Exit, Interpreter, is_implemented};
+pub use interp::{Exit, HotCode, Interpreter, is_implemented};
 pub use mode::Mode;
 pub use op::{Handler, Op};
 pub use state::*;

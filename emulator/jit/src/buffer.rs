@@ -28,13 +28,15 @@ impl CodeBuffer {
             if fd < 0 {
                 return Err(io::Error::last_os_error());
             }
-            let map = |protection| {
-                libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, fd, 0)
-            };
+            let map =
+                |protection| libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, fd, 0);
             let sized = libc::ftruncate(fd, size as libc::off_t) == 0;
             let write = if sized { map(libc::PROT_READ | libc::PROT_WRITE) } else { libc::MAP_FAILED };
-            let execute =
-                if write != libc::MAP_FAILED { map(libc::PROT_READ | libc::PROT_EXEC) } else { libc::MAP_FAILED };
+            let execute = if write != libc::MAP_FAILED {
+                map(libc::PROT_READ | libc::PROT_EXEC)
+            } else {
+                libc::MAP_FAILED
+            };
             let error = io::Error::last_os_error();
             libc::close(fd);
             if execute == libc::MAP_FAILED {

@@ -55,7 +55,8 @@ impl<'a> Emitter<'a> {
     /// Begins a block of `ops` at linear address `rip`, for execution at `base`.
     pub fn new(base: usize, ops: &'a [Op], rip: u64, thunks: Thunks, unused_bits: i8) -> Self {
         let mut asm = VecAssembler::new(base);
-        let (blocked, start, back) = (asm.new_dynamic_label(), asm.new_dynamic_label(), asm.new_dynamic_label());
+        let (blocked, start, back) =
+            (asm.new_dynamic_label(), asm.new_dynamic_label(), asm.new_dynamic_label());
         let mut emitter = Self {
             asm,
             ops,
@@ -106,7 +107,13 @@ impl<'a> Emitter<'a> {
     pub fn slow_path(&mut self) -> DynamicLabel {
         let from = self.asm.new_dynamic_label();
         let last = self.index + 1 == self.ops.len() && self.ops[self.index].flags & Op::ENDS_BLOCK != 0;
-        self.slow.push(SlowPath { from, back: self.back, index: self.index, last, restore_flags: self.restore_flags });
+        self.slow.push(SlowPath {
+            from,
+            back: self.back,
+            index: self.index,
+            last,
+            restore_flags: self.restore_flags,
+        });
         from
     }
 

@@ -164,8 +164,9 @@ impl Tier1 {
         // SAFETY: `enter` is code of ours with this signature. What it runs was
         // compiled for this processor's layout, touches RAM only through TLB
         // entries that lead into the mapping, and keeps the host's ABI.
-        let enter: extern "sysv64" fn(*mut Cpu, usize) -> u32 =
-            unsafe { std::mem::transmute::<usize, extern "sysv64" fn(*mut Cpu, usize) -> u32>(self.thunks.enter) };
+        let enter: extern "sysv64" fn(*mut Cpu, usize) -> u32 = unsafe {
+            std::mem::transmute::<usize, extern "sysv64" fn(*mut Cpu, usize) -> u32>(self.thunks.enter)
+        };
         let why = enter(cpu, code);
         cpu.state.status = LazyFlags::from_bits(unpack_flags(cpu.compiled.flags));
         match why {
@@ -184,7 +185,12 @@ impl Tier1 {
     /// Lets the jump that led to `rip` lead straight to the block's code.
     fn follow_link(&mut self, rip: u64, index: usize) {
         let Some((site, target)) = self.link.take() else { return };
-        if target != rip {
+        // The jump is good for ever only if both ends lie on one page of RAM: the
+        // same linear page may be another in the address space that runs by now.
+        let from = self.blocks.partition_point(|block| block.code <= site).checked_sub(1);
+        let same_page = from
+            .is_some_and(|from| self.blocks[from].start & PAGE_MASK == self.blocks[index].start & PAGE_MASK);
+        if target != rip || !same_page {
             return;
         }
         let relative = (self.blocks[index].code as i64).wrapping_sub(site as i64 + 5);
@@ -209,7 +215,7 @@ impl Tier1 {
         if self.buffer.room() < worst {
             self.flush();
         }
-        let mut bytes = vec![0; block.len() as usize];
+        let mut bytes = vec![0; block.code_bytes() as usize];
         cpu.memory.read_slice_at(block.start, &mut bytes);
         let ops: Box<[Op]> = block.ops.clone();
         let plan = plan(&bytes, &ops);
@@ -226,7 +232,7 @@ impl Tier1 {
         self.blocks.push(Compiled {
             rip,
             start: block.start,
-            len: block.len(),
+            len: block.code_bytes(),
             code: base,
             blocked: base + blocked,
             _ops: ops,
@@ -237,7 +243,14 @@ impl Tier1 {
         Some(index)
     }
 
-    fn emit(&self, base: usize, ops: &[Op], plan: &[Lowering], rip: u64, start: u64) -> Option<(Vec<u8>, usize)> {
+    fn emit(
+        &self,
+        base: usize,
+        ops: &[Op],
+        plan: &[Lowering],
+        rip: u64,
+        start: u64,
+    ) -> Option<(Vec<u8>, usize)> {
         let destination = |target: u64| {
             if target & PAGE_MASK != rip & PAGE_MASK {
                 return Destination::Far;

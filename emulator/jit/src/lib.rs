@@ -7,6 +7,9 @@
 //! TLB does not answer, calls the interpreter's function for that op, which
 //! also raises whatever there is to raise: compiled code changes nothing before.
 
+// What `dynasm!` expands to converts numbers that are of the right type already.
+#![allow(clippy::useless_conversion)]
+
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod buffer;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]

@@ -57,36 +57,95 @@ pub enum Lowering {
     /// The interpreter's function is called.
     Interpret,
     Nop,
-    Alu { op: Alu, bits: u32, source: Source },
+    Alu {
+        op: Alu,
+        bits: u32,
+        source: Source,
+    },
     /// Destination in memory.
-    AluMem { op: Alu, bits: u32, source: Source },
-    Unary { op: Unary, bits: u32 },
-    UnaryMem { op: Unary, bits: u32 },
-    ShiftImm { op: Shift, bits: u32, count: u8 },
-    ShiftCl { op: Shift, bits: u32 },
-    Mov { bits: u32, source: Source },
+    AluMem {
+        op: Alu,
+        bits: u32,
+        source: Source,
+    },
+    Unary {
+        op: Unary,
+        bits: u32,
+    },
+    UnaryMem {
+        op: Unary,
+        bits: u32,
+    },
+    ShiftImm {
+        op: Shift,
+        bits: u32,
+        count: u8,
+    },
+    ShiftCl {
+        op: Shift,
+        bits: u32,
+    },
+    Mov {
+        bits: u32,
+        source: Source,
+    },
     MovImm64,
-    Store { bits: u32, source: Source },
-    Extend { to: u32, from: u32, signed: bool },
-    Lea { bits: u32 },
-    Imul { bits: u32, source: Source },
+    Store {
+        bits: u32,
+        source: Source,
+    },
+    Extend {
+        to: u32,
+        from: u32,
+        signed: bool,
+    },
+    Lea {
+        bits: u32,
+    },
+    Imul {
+        bits: u32,
+        source: Source,
+    },
     /// IMUL r, r/m, imm: the first factor is `source`.
-    ImulImm { bits: u32, source: Source },
-    Cmov { bits: u32, source: Source, cc: ConditionCode },
-    Set { cc: ConditionCode },
-    SetMem { cc: ConditionCode },
+    ImulImm {
+        bits: u32,
+        source: Source,
+    },
+    Cmov {
+        bits: u32,
+        source: Source,
+        cc: ConditionCode,
+    },
+    Set {
+        cc: ConditionCode,
+    },
+    SetMem {
+        cc: ConditionCode,
+    },
     /// CDQE, CWDE: sign-extends within rAX.
-    ExtendAccumulator { bits: u32 },
+    ExtendAccumulator {
+        bits: u32,
+    },
     /// CDQ, CQO.
-    SignToRdx { bits: u32 },
-    Push { source: Source },
+    SignToRdx {
+        bits: u32,
+    },
+    Push {
+        source: Source,
+    },
     Pop,
     Leave,
     Jmp,
-    JmpIndirect { source: Source },
-    Jcc { cc: ConditionCode },
+    JmpIndirect {
+        source: Source,
+    },
+    Jcc {
+        cc: ConditionCode,
+    },
     Call,
-    CallIndirect { source: Source },
+    CallIndirect {
+        source: Source,
+    },
     Ret,
 }
 
@@ -171,7 +230,8 @@ fn try_lowering(i: &Instruction, op: &Op) -> Option<Lowering> {
             Lowering::AluMem { op: alu, bits, source }
         })
     };
-    let unary = |op| Some(if to_register { Lowering::Unary { op, bits } } else { Lowering::UnaryMem { op, bits } });
+    let unary =
+        |op| Some(if to_register { Lowering::Unary { op, bits } } else { Lowering::UnaryMem { op, bits } });
     let shift = |kind| {
         if !to_register {
             return None;
@@ -230,9 +290,13 @@ fn try_lowering(i: &Instruction, op: &Op) -> Option<Lowering> {
         Mnemonic::Leave if i.code() == Code::Leaveq => Some(Lowering::Leave),
         Mnemonic::Ret if matches!(i.code(), Code::Retnq | Code::Retnq_imm16) => Some(Lowering::Ret),
         Mnemonic::Jmp if i.op0_kind() == OpKind::NearBranch64 => Some(Lowering::Jmp),
-        Mnemonic::Jmp if i.code() == Code::Jmp_rm64 => Some(Lowering::JmpIndirect { source: source(i, op, 0)? }),
+        Mnemonic::Jmp if i.code() == Code::Jmp_rm64 => {
+            Some(Lowering::JmpIndirect { source: source(i, op, 0)? })
+        }
         Mnemonic::Call if i.op0_kind() == OpKind::NearBranch64 => Some(Lowering::Call),
-        Mnemonic::Call if i.code() == Code::Call_rm64 => Some(Lowering::CallIndirect { source: source(i, op, 0)? }),
+        Mnemonic::Call if i.code() == Code::Call_rm64 => {
+            Some(Lowering::CallIndirect { source: source(i, op, 0)? })
+        }
         _ => conditional(i, op, to_register, bits),
     }
 }
@@ -256,11 +320,14 @@ fn conditional(i: &Instruction, op: &Op, to_register: bool, bits: u32) -> Option
     use Mnemonic::*;
     let cc = i.condition_code();
     match i.mnemonic() {
-        Seto | Setno | Setb | Setae | Sete | Setne | Setbe | Seta | Sets | Setns | Setp | Setnp | Setl | Setge
-        | Setle | Setg => Some(if to_register { Lowering::Set { cc } } else { Lowering::SetMem { cc } }),
-        Cmovo | Cmovno | Cmovb | Cmovae | Cmove | Cmovne | Cmovbe | Cmova | Cmovs | Cmovns | Cmovp | Cmovnp
-        | Cmovl | Cmovge | Cmovle | Cmovg => Some(Lowering::Cmov { bits, source: source(i, op, 1)?, cc }),
+        Seto | Setno | Setb | Setae | Sete | Setne | Setbe | Seta | Sets | Setns | Setp | Setnp | Setl
+        | Setge | Setle | Setg => {
+            Some(if to_register { Lowering::Set { cc } } else { Lowering::SetMem { cc } })
+        }
+        Cmovo | Cmovno | Cmovb | Cmovae | Cmove | Cmovne | Cmovbe | Cmova | Cmovs | Cmovns | Cmovp
+        | Cmovnp | Cmovl | Cmovge | Cmovle | Cmovg => {
+            Some(Lowering::Cmov { bits, source: source(i, op, 1)?, cc })
+        }
         _ => None,
     }
 }
-

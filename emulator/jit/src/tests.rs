@@ -113,7 +113,11 @@ fn compare(code: &[u8], seed: u64) {
     let mut shown = String::new();
     let mut decoder = Decoder::with_ip(64, code, CODE, DecoderOptions::AMD);
     for i in &mut decoder {
-        shown += &format!("{:?} {:02x?}\n", i.code(), &code[(i.ip() - CODE) as usize..(i.next_ip() - CODE) as usize]);
+        shown += &format!(
+            "{:?} {:02x?}\n",
+            i.code(),
+            &code[(i.ip() - CODE) as usize..(i.next_ip() - CODE) as usize]
+        );
     }
     for n in 0..16 {
         if expected.1[n] != got.1[n] {
@@ -178,8 +182,9 @@ fn calls_loops_and_system_instructions_between() {
     // again: call f; rdtsc; shl rdx, 32; or rdx, rax; mov [rsp-64], rdx; dec r15; jnz again; jmp $
     // f: lfence; cpuid; push rbx; pop rbx; ret
     let code = [
-        0xE8, 0x15, 0, 0, 0, 0x0F, 0x31, 0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xC2, 0x48, 0x89, 0x54, 0x24, 0xC0, 0x49,
-        0xFF, 0xCF, 0x75, 0xE8, 0xEB, 0xFE, 0x0F, 0xAE, 0xE8, 0x31, 0xC0, 0x0F, 0xA2, 0x53, 0x5B, 0xC3,
+        0xE8, 0x15, 0, 0, 0, 0x0F, 0x31, 0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xC2, 0x48, 0x89, 0x54, 0x24,
+        0xC0, 0x49, 0xFF, 0xCF, 0x75, 0xE8, 0xEB, 0xFE, 0x0F, 0xAE, 0xE8, 0x31, 0xC0, 0x0F, 0xA2, 0x53, 0x5B,
+        0xC3,
     ];
     for count in [100, 1000, 1777, 3000, 5000] {
         compare_programs(&code, count);

@@ -423,7 +423,7 @@ impl Cpu {
     /// Whether a whole block lies inside the CS limit.
     #[inline(always)]
     fn in_code_limit(&self, block: &Block) -> bool {
-        let last = self.state.rip + block.len() - 1;
+        let last = self.state.rip + block.code_bytes() - 1;
         last <= u64::from(self.state.segs[SegReg::Cs as usize].limit)
     }
 

@@ -46,7 +46,7 @@ mod wait;
 mod width;
 mod x87;
 
-pub use engine::{HotCode, Exit, Interpreter};
+pub use engine::{Exit, HotCode, Interpreter};
 pub(crate) use width::Width;
 
 use crate::{Cpu, Exception, Handler, Op};
