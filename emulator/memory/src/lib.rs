@@ -2,7 +2,7 @@
 //! the map of lines that hold cached code.
 //!
 //! This is one of the crates in which `unsafe` is allowed: every access to the
-//! host mapping goes through [`ram`], which checks bounds first.
+//! host mapping goes through `ram`, which checks bounds first.
 
 mod address;
 mod code_map;
