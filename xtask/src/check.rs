@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("emulator/oracle", &["x86-spec", "memory", "cpu"]),
     ("devices/api", &["x86-spec", "memory"]),
     ("devices/", &["x86-spec", "memory", "device-api", "testkit", "chipset"]),
-    ("firmware/", &["x86-spec", "memory", "device-api"]),
+    ("firmware/", &["x86-spec", "memory", "device-api", "tables"]),
 ];
 
 /// Runs every check.
