@@ -23,7 +23,7 @@ pub struct Scenario {
     append: &'static str,
     /// What is typed, and what the console must show for it.
     typed: Option<(&'static str, &'static str)>,
-    /// Run twice and compare console and instruction count.
+    /// Run twice, by different engines, and compare console and instruction count.
     twice: bool,
 }
 
@@ -80,9 +80,10 @@ impl Scenario {
         let Some(initrd) = self.initrd()? else {
             return Ok(Outcome::Skipped(format!("{} was not fetched", self.busybox)));
         };
-        let first = self.boot(glassbox, &kernel, &initrd)?;
+        let first = self.boot(glassbox, &kernel, &initrd, &[])?;
         if self.twice {
-            let second = self.boot(glassbox, &kernel, &initrd)?;
+            // The other engine has to tell the same story, instruction for instruction.
+            let second = self.boot(glassbox, &kernel, &initrd, &["--engine", "interp"])?;
             if first != second {
                 bail!(
                     "two runs differ: consoles of {} and {} bytes, instructions {} and {}",
@@ -111,7 +112,7 @@ impl Scenario {
     }
 
     /// One boot: the console and the instruction count.
-    fn boot(&self, glassbox: &Path, kernel: &Path, initrd: &Path) -> Result<(String, String)> {
+    fn boot(&self, glassbox: &Path, kernel: &Path, initrd: &Path, more: &[&str]) -> Result<(String, String)> {
         let stats = guests::folder().join(format!("{}.json", self.name));
         let mut child = Command::new(glassbox)
             .arg("run")
@@ -122,6 +123,7 @@ impl Scenario {
             .args(["--fail-on", "Kernel panic|GUEST-FAILED", "--timeout", "300s", "--stats-json"])
             .arg(&stats)
             .args(self.args)
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
