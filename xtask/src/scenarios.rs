@@ -3,10 +3,12 @@
 use crate::{guests, initramfs, shell};
 use anyhow::{Context, Result, bail};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
+/// The prompt of busybox's shell.
+const PROMPT: &[u8] = b"/ # ";
 const INIT: &str = include_str!("../guest/init.sh");
 
 /// One guest test.
@@ -111,6 +113,27 @@ impl Scenario {
         Ok(Some(path))
     }
 
+    /// Reads the console to its end, typing what there is to type at the prompt:
+    /// a shell drops what came before it asked.
+    fn console(&self, child: &mut Child) -> Result<String> {
+        let (mut stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let mut stdout = stdout.context("the console is piped")?;
+        let mut keys = self.typed.map(|(keys, _)| keys);
+        let mut console = Vec::new();
+        let mut chunk = [0; 4096];
+        loop {
+            let count = stdout.read(&mut chunk)?;
+            if count == 0 {
+                return Ok(String::from_utf8_lossy(&console).replace('\r', ""));
+            }
+            console.extend_from_slice(&chunk[..count]);
+            let asked = console.windows(PROMPT.len()).any(|w| w == PROMPT);
+            if asked && let (Some(stdin), Some(keys)) = (&mut stdin, keys.take()) {
+                stdin.write_all(keys.as_bytes())?;
+            }
+        }
+    }
+
     /// One boot: the console and the instruction count.
     fn boot(&self, glassbox: &Path, kernel: &Path, initrd: &Path, more: &[&str]) -> Result<(String, String)> {
         let stats = guests::folder().join(format!("{}.json", self.name));
@@ -129,11 +152,8 @@ impl Scenario {
             .stderr(Stdio::piped())
             .spawn()
             .context("starting glassbox")?;
-        if let (Some(mut stdin), Some((keys, _))) = (child.stdin.take(), self.typed) {
-            stdin.write_all(keys.as_bytes())?;
-        }
+        let console = self.console(&mut child)?;
         let out = child.wait_with_output()?;
-        let console = String::from_utf8_lossy(&out.stdout).replace('\r', "");
         let tail: Vec<_> = console.lines().rev().take(25).collect();
         let shown = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
         let errors = String::from_utf8_lossy(&out.stderr);
