@@ -193,12 +193,17 @@ impl Tier1 {
         if target != rip || !same_page {
             return;
         }
-        let relative = (self.blocks[index].code as i64).wrapping_sub(site as i64 + 5);
-        if let Ok(relative) = i32::try_from(relative) {
-            let [a, b, c, d] = relative.to_le_bytes();
-            self.buffer.patch(site, &[0xE9, a, b, c, d]);
+        if self.patch_jump(site, self.blocks[index].code) {
             self.counters.links += 1;
         }
+    }
+
+    /// Overwrites the code at `site` with a jump to `target`; false when that is too far.
+    fn patch_jump(&mut self, site: usize, target: usize) -> bool {
+        let Ok(relative) = i32::try_from((target as i64).wrapping_sub(site as i64 + 5)) else { return false };
+        let [a, b, c, d] = relative.to_le_bytes();
+        self.buffer.patch(site, &[0xE9, a, b, c, d]);
+        true
     }
 
     /// Puts a block into the table of indirect targets.
@@ -287,10 +292,9 @@ impl Tier1 {
 
     /// Makes a block unreachable: who still jumps to it leaves at once.
     fn kill(&mut self, id: usize) {
+        let (code, blocked) = (self.blocks[id].code, self.blocks[id].blocked);
+        self.patch_jump(code, blocked);
         let block = &self.blocks[id];
-        let relative = (block.blocked as i64 - (block.code as i64 + 5)) as i32;
-        let [a, b, c, d] = relative.to_le_bytes();
-        self.buffer.patch(block.code, &[0xE9, a, b, c, d]);
         self.by_key.remove(&(block.rip, block.start));
         let target = &mut self.targets[target_slot(block.rip)];
         if target.code == block.code as u64 {

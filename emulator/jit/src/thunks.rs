@@ -4,7 +4,7 @@
 use crate::map;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use glassbox_cpu::compiled::layout;
-use glassbox_cpu::{Cpu, Op, REG_BLOCK};
+use glassbox_cpu::{Cpu, Op};
 
 /// Why compiled code returned.
 pub mod reason {
@@ -163,7 +163,6 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; jmp extern thunks.exit
     );
     debug_assert_eq!(size_of::<Target>(), 32);
-    let _ = REG_BLOCK;
     match asm.finalize() {
         Ok(code) => {
             thunks.size = code.len();
