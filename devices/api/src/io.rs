@@ -65,6 +65,9 @@ pub trait Device: Send {
     fn advance(&mut self, now: VmTime) {
         let _ = now;
     }
+
+    /// The host may have something for the device: input, the answer of a back end.
+    fn poll_host(&mut self) {}
 }
 
 /// Where a bus conventionally puts a run of a device's ports.

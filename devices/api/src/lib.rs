@@ -6,12 +6,14 @@
 //! number or the host's time.
 
 mod backend;
+mod block;
 mod clock;
 mod interrupt;
 mod io;
 mod save;
 
 pub use backend::CharBackend;
+pub use block::{BlockBackend, BlockCompletion, BlockError, BlockOp, BlockRequest, Medium};
 pub use clock::{ManualClock, TimeSource, VmClock, VmTime};
 pub use interrupt::{InterruptQueue, IrqLine, MsiTarget, Signal};
 pub use io::{AccessSize, Device, Mmio, PciFunction, PortIo, PortWindow, ResetKind};

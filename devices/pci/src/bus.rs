@@ -227,6 +227,12 @@ impl Device for PciBus {
             slot.device.advance(now);
         }
     }
+
+    fn poll_host(&mut self) {
+        for slot in self.functions.values_mut() {
+            slot.device.poll_host();
+        }
+    }
 }
 
 /// Saved state of a [`PciBus`]; its functions save themselves.

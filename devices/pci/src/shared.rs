@@ -56,6 +56,10 @@ impl<T: Device + ?Sized> Device for Shared<T> {
     fn advance(&mut self, now: VmTime) {
         self.lock().advance(now);
     }
+
+    fn poll_host(&mut self) {
+        self.lock().poll_host();
+    }
 }
 
 impl<T: PciFunction + ?Sized> PciFunction for Shared<T> {

@@ -53,23 +53,6 @@ impl Uart16550 {
         uart
     }
 
-    /// Fetches input from the host and follows its connection. The board calls
-    /// this when the host may have something, from time to time otherwise.
-    pub fn poll_host(&mut self) {
-        self.follow_carrier();
-        let mut buffer = [0; 256];
-        loop {
-            let room = (RECEIVE_QUEUE - self.queue.len()).min(buffer.len());
-            let read = self.backend.read(&mut buffer[..room]).min(room);
-            self.queue.extend(&buffer[..read]);
-            // A short read is not the end: it may come in pieces, as it was typed.
-            if read == 0 {
-                break;
-            }
-        }
-        self.settle();
-    }
-
     /// Pushes bytes as if they came from the host; returns how many were taken.
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(RECEIVE_QUEUE - self.queue.len());
@@ -131,6 +114,22 @@ impl Device for Uart16550 {
     }
 
     fn advance(&mut self, _now: VmTime) {
+        self.settle();
+    }
+
+    /// Fetches input from the host and follows its connection.
+    fn poll_host(&mut self) {
+        self.follow_carrier();
+        let mut buffer = [0; 256];
+        loop {
+            let room = (RECEIVE_QUEUE - self.queue.len()).min(buffer.len());
+            let read = self.backend.read(&mut buffer[..room]).min(room);
+            self.queue.extend(&buffer[..read]);
+            // A short read is not the end: it may come in pieces, as it was typed.
+            if read == 0 {
+                break;
+            }
+        }
         self.settle();
     }
 }

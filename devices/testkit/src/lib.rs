@@ -9,12 +9,14 @@
 
 mod bench;
 mod bus;
+mod disk;
 mod fuzz;
 mod rng;
 mod snapshot;
 
 pub use bench::{Bench, run_until};
 pub use bus::{MmioBus, PortBus};
+pub use disk::MemoryDisk;
 pub use fuzz::{fuzz_mmio_device, fuzz_port_device};
 pub use rng::Rng;
 pub use snapshot::{check_save_restore_mmio, check_save_restore_ports};

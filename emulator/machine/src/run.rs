@@ -117,7 +117,7 @@ impl Machine {
         self.follow_tsc();
         let mut board = lock(&self.board);
         if poll {
-            board.devices.poll_host();
+            board.poll_host();
         }
         board.service(self.clock.now())
     }
@@ -184,7 +184,7 @@ impl Machine {
         let (deadline, requests) = {
             let mut board = lock(&self.board);
             // What found no room before has nobody left to ring for it.
-            board.devices.poll_host();
+            board.poll_host();
             (board.service(self.clock.now()), board.has_requests())
         };
         if requests || self.control.stop_reason().is_some() {

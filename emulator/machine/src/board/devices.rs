@@ -116,13 +116,6 @@ impl Devices {
     pub fn wants_to_end(&self) -> bool {
         self.acpi_pm.power_off_requested() || self.exit_request.status().is_some()
     }
-
-    /// Lets the serial ports fetch what the host has for them.
-    pub fn poll_host(&mut self) {
-        for uart in self.uarts.iter_mut().flatten() {
-            uart.poll_host();
-        }
-    }
 }
 
 /// Bochs' debug console: bytes written to port E9h go out, and reading gives

@@ -229,6 +229,11 @@ impl Board {
         self.planned
     }
 
+    /// Lets every device fetch what the host has for it.
+    pub fn poll_host(&mut self) {
+        self.devices.each(&mut |device| device.poll_host());
+    }
+
     /// Whether something waits for the run loop.
     pub fn has_requests(&self) -> bool {
         self.interrupts.requests != Default::default() || self.devices.wants_to_end()
