@@ -51,6 +51,18 @@ pub trait PciDevice: PciFunction {
     fn mappings(&self) -> Vec<BarMapping> {
         Vec::new()
     }
+
+    /// Reads in the window of base address register `bar` (0 to 5), in I/O or
+    /// memory space as the register says; the value is in the low bits.
+    fn bar_read(&mut self, bar: usize, offset: u64, size: AccessSize) -> u64 {
+        let _ = (bar, offset);
+        size.mask()
+    }
+
+    /// Writes in the window of base address register `bar`.
+    fn bar_write(&mut self, bar: usize, offset: u64, size: AccessSize, value: u64) {
+        let _ = (bar, offset, size, value);
+    }
 }
 
 /// A function's windows are others than before.

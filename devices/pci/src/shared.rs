@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use glassbox_device_api::{Device, PciFunction, ResetKind, VmTime};
+use glassbox_device_api::{AccessSize, Device, PciFunction, ResetKind, VmTime};
 
 use crate::{BarMapping, PciDevice};
 
@@ -79,5 +79,13 @@ impl<T: PciDevice + ?Sized> PciDevice for Shared<T> {
 
     fn mappings(&self) -> Vec<BarMapping> {
         self.lock().mappings()
+    }
+
+    fn bar_read(&mut self, bar: usize, offset: u64, size: AccessSize) -> u64 {
+        self.lock().bar_read(bar, offset, size)
+    }
+
+    fn bar_write(&mut self, bar: usize, offset: u64, size: AccessSize, value: u64) {
+        self.lock().bar_write(bar, offset, size, value);
     }
 }
