@@ -1,0 +1,1 @@
+//! Fixed disks: the ATA command set (ACS-3), shared by both controllers.

@@ -1,0 +1,11 @@
+//! Disks and their controllers.
+//!
+//! Drives and controllers are apart: a drive of [`ata`] or [`atapi`] executes
+//! commands on a [`BlockBackend`](glassbox_device_api::BlockBackend), and knows
+//! neither ports nor guest memory. [`ide`] and [`ahci`] are the two controllers that carry its commands
+//! and data.
+
+pub mod ahci;
+pub mod ata;
+pub mod atapi;
+pub mod ide;
