@@ -90,10 +90,12 @@ fn at(cpu: &Cpu, gva: u64, offset: u64) -> u64 {
 }
 
 /// The address of an image that can be written whole. As on AMD silicon the first
-/// entry is checked, then the last byte: CR2 tells.
+/// entry is checked, then the rest up to the last byte, each against the segment
+/// first and the pages then: CR2 tells.
 fn writable<L: Layout>(cpu: &mut Cpu, op: &Op, size: u64) -> Result<u64, Exception> {
-    let gva = cpu.linear_address(op, size, Access::Write)?;
+    let gva = cpu.linear_address(op, L::ENTRY, Access::Write)?;
     cpu.probe_write(op.seg(), gva, L::ENTRY)?;
+    cpu.linear_address(op, size, Access::Write)?;
     let last = at(cpu, gva, size - 1);
     cpu.probe_write(op.seg(), last, 1)?;
     Ok(gva)
@@ -101,8 +103,9 @@ fn writable<L: Layout>(cpu: &mut Cpu, op: &Op, size: u64) -> Result<u64, Excepti
 
 /// The address of an image that can be read whole; checked as in [`writable`].
 fn readable<L: Layout>(cpu: &mut Cpu, op: &Op, size: u64) -> Result<u64, Exception> {
-    let gva = cpu.linear_address(op, size, Access::Read)?;
+    let gva = cpu.linear_address(op, L::ENTRY, Access::Read)?;
     L::load(cpu, op.seg(), gva)?;
+    cpu.linear_address(op, size, Access::Read)?;
     let last = at(cpu, gva, size - 1);
     cpu.load::<u8>(op.seg(), last)?;
     Ok(gva)
