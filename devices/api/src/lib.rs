@@ -8,6 +8,7 @@
 mod backend;
 mod block;
 mod clock;
+mod dma;
 mod interrupt;
 mod io;
 mod save;
@@ -15,6 +16,7 @@ mod save;
 pub use backend::CharBackend;
 pub use block::{BlockBackend, BlockCompletion, BlockError, BlockOp, BlockRequest, Medium};
 pub use clock::{ManualClock, TimeSource, VmClock, VmTime};
+pub use dma::{DmaBurst, DmaChannel};
 pub use interrupt::{InterruptQueue, IrqLine, MsiTarget, Signal};
 pub use io::{AccessSize, Device, Mmio, PciFunction, PortIo, PortWindow, ResetKind};
 pub use save::{RestoreError, SaveRestore};

@@ -1,4 +1,4 @@
-//! PC chipset devices: PIC, PIT, RTC, i8042, APICs, HPET, ACPI PM, system control ports.
+//! PC chipset devices: PIC, PIT, DMA, RTC, i8042, APICs, HPET, ACPI PM, system control ports.
 //!
 //! A device with ports in several places numbers them in one space of offsets and
 //! lists the conventional places as `WINDOWS`.
@@ -6,6 +6,7 @@
 pub mod acpi_pm;
 mod bytes;
 pub mod debug_exit;
+pub mod dma;
 pub mod hpet;
 pub mod i8042;
 pub mod ioapic;
@@ -20,6 +21,7 @@ pub mod system_control;
 
 pub use acpi_pm::{AcpiPm, AcpiPmSavedV1};
 pub use debug_exit::{DebugExit, ExitRequest};
+pub use dma::{Dma, DmaSavedV1};
 pub use hpet::{Hpet, HpetLines, HpetSavedV1};
 pub use i8042::{I8042, I8042Lines, I8042SavedV1};
 pub use ioapic::{IoApic, IoApicSavedV1};
