@@ -1,0 +1,28 @@
+//! Disk images as the host's end of drives.
+//!
+//! A [`Drive`] holds a medium and the threads that work for it; each of its
+//! users has a [client](Drive::client), which is a
+//! [`BlockBackend`](glassbox_device_api::BlockBackend). Below is an [`Image`], the
+//! disk in a file of some [`Format`], and below that the host's file, which is
+//! locked against a second writer.
+
+mod client;
+mod drive;
+mod error;
+mod format;
+mod image;
+mod lock;
+mod open;
+mod overlay;
+mod raw;
+mod storage;
+
+pub use drive::{Cache, Drive, DriveKind, DriveOptions, Execution};
+pub use error::ImageError;
+pub use format::Format;
+pub use image::{Extent, ExtentKind, Image};
+pub use open::{OpenOptions, open};
+
+fn vmdk_hint(format: Format) -> String {
+    format!("{format} images are not read yet: convert it with `qemu-img convert -O raw`")
+}
