@@ -1,0 +1,6 @@
+//! The controller as a driver sees it, with disks in memory.
+
+mod channel;
+mod dma;
+mod hostile;
+mod rig;
