@@ -1,0 +1,97 @@
+//! DISPI's pictures: lines of packed pixels one after the other.
+
+use crate::memory::VideoMemory;
+use crate::registers::Registers;
+
+use super::frame::{Frame, Kind, Style};
+use super::palette;
+use super::pixels::{self, Line, color};
+
+/// 8, 15, 16, 24 and 32 bits a pixel.
+pub(super) fn render(registers: &Registers, memory: &VideoMemory, frame: &mut Frame) {
+    let dispi = &registers.dispi;
+    let bits = dispi.bits_per_pixel();
+    let colors = if bits == 8 { palette::all(registers) } else { Vec::new() };
+    frame.set_style(Style { kind: Kind::Linear { bits }, colors });
+    let bytes = (dispi.width() * bits.div_ceil(8)) as usize;
+    let mut source = Vec::new();
+    for y in 0..frame.height() {
+        source.resize(bytes, 0);
+        memory.read(dispi.start().wrapping_add(y * dispi.stride()), &mut source);
+        frame.line(y, &mut source, |source, colors, row| convert(bits, source, colors, row));
+    }
+}
+
+/// 4 bits a pixel: planes, whose groups follow one another.
+pub(super) fn render_planar(registers: &Registers, memory: &VideoMemory, frame: &mut Frame) {
+    let dispi = &registers.dispi;
+    frame.set_style(Style { kind: Kind::Linear { bits: 4 }, colors: palette::sixteen(registers, false) });
+    let bytes = (dispi.width() / 2) as usize;
+    let mut source = Vec::new();
+    for y in 0..frame.height() {
+        source.resize(bytes, 0);
+        memory.read(dispi.start().wrapping_add(y * dispi.stride()), &mut source);
+        frame.line(y, &mut source, |source, colors, row| {
+            let mut line = Line::new(row, 0, false);
+            for group in source.as_chunks::<4>().0 {
+                line.push_eight(pixels::planar(*group), colors);
+            }
+        });
+    }
+}
+
+fn convert(bits: u32, source: &[u8], colors: &[u32], row: &mut [u32]) {
+    match bits {
+        8 => {
+            for (pixel, value) in row.iter_mut().zip(source) {
+                *pixel = color(colors, usize::from(*value));
+            }
+        }
+        15 => {
+            for (pixel, value) in row.iter_mut().zip(source.as_chunks().0) {
+                *pixel = fifteen(u16::from_le_bytes(*value).into());
+            }
+        }
+        16 => {
+            for (pixel, value) in row.iter_mut().zip(source.as_chunks().0) {
+                *pixel = sixteen(u16::from_le_bytes(*value).into());
+            }
+        }
+        24 => {
+            for (pixel, [blue, green, red]) in row.iter_mut().zip(source.as_chunks().0) {
+                *pixel = u32::from_le_bytes([*blue, *green, *red, 0]);
+            }
+        }
+        _ => {
+            for (pixel, value) in row.iter_mut().zip(source.as_chunks().0) {
+                *pixel = u32::from_le_bytes(*value) & 0x00ff_ffff;
+            }
+        }
+    }
+}
+
+/// Five bits as eight, full scale kept.
+fn five(value: u32) -> u32 {
+    let value = value & 0x1f;
+    value << 3 | value >> 2
+}
+
+fn fifteen(value: u32) -> u32 {
+    five(value >> 10) << 16 | five(value >> 5) << 8 | five(value)
+}
+
+fn sixteen(value: u32) -> u32 {
+    let green = value >> 5 & 0x3f;
+    five(value >> 11) << 16 | (green << 2 | green >> 4) << 8 | five(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn high_color_keeps_black_and_white_and_its_fields() {
+        assert_eq!((fifteen(0x7fff), fifteen(0x7c00), fifteen(0x8000)), (0xff_ffff, 0xff_0000, 0));
+        assert_eq!((sixteen(0xffff), sixteen(0x07e0), sixteen(0x0010)), (0xff_ffff, 0x00_ff00, 0x84));
+    }
+}
