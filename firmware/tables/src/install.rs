@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// left to a BIOS.
 const AREA: Gpa = Gpa(0xE_0000);
 const AREA_LENGTH: usize = 0x1_0000;
-const ALIGN: u64 = 16;
+pub(crate) const ALIGN: u64 = 16;
 
 /// The machine that the tables describe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl TablesConfig {
         Self { processors, ioapic_id: 0, hpet: Some(0x8086_A201), vga: false }
     }
 
-    fn check(&self) -> Result<(), TablesError> {
+    pub(crate) fn check(&self) -> Result<(), TablesError> {
         if self.processors.is_empty() {
             return Err(TablesError::NoProcessors);
         }

@@ -8,6 +8,7 @@ mod error;
 mod fadt;
 mod hpet;
 mod install;
+mod loader;
 mod madt;
 mod platform;
 mod processors;
@@ -16,6 +17,7 @@ mod root;
 pub use e820::{E820Entry, E820Kind, E820Map, pc_memory_map};
 pub use error::TablesError;
 pub use install::{Installed, TablesConfig, install};
+pub use loader::{LoaderFiles, loader_files};
 pub use platform::{
     ACPI_DISABLE, ACPI_ENABLE, GPE0_BLOCK, GPE0_LENGTH, HPET_BASE, INTX_GSI_BASE, IOAPIC_BASE,
     ISA_BRIDGE_SLOT, LOCAL_APIC_BASE, PCI_MMIO_END, PCI_MMIO_START, PIRQ_ROUTE, PM_BASE, PM_LENGTH, PM_TIMER,
