@@ -51,7 +51,7 @@ pub(crate) fn load(cpu: &mut Cpu, source: &BootSource) -> Result<(), MachineErro
         BootSource::Flat(flat) => load_flat(cpu, flat),
         BootSource::Sector(sector) => load_sector(cpu, sector),
         // It is mapped already, and the processor is at the reset vector.
-        BootSource::Bios(_) => Ok(()),
+        BootSource::Bios(_) | BootSource::BuiltIn(_) => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{Control, EngineChoice};
 use glassbox_cpu::CpuModel;
 use glassbox_device_api::CharBackend;
+use glassbox_services::BootDevice;
 use std::time::Duration;
 
 /// Guest RAM where nothing else is asked for, in bytes.
@@ -92,6 +93,13 @@ impl BiosImage {
     pub const LOW_WINDOW: usize = 128 << 10;
 }
 
+/// The built-in BIOS, which boots what is in the drives.
+#[derive(Clone, Debug, Default)]
+pub struct BuiltInBios {
+    /// Drives in the order in which they are tried.
+    pub boot_order: Vec<BootDevice>,
+}
+
 /// What a machine starts.
 #[derive(Clone, Debug)]
 pub enum BootSource {
@@ -103,6 +111,8 @@ pub enum BootSource {
     Sector(BootSector),
     /// An image in the place of the BIOS.
     Bios(BiosImage),
+    /// The built-in BIOS.
+    BuiltIn(BuiltInBios),
 }
 
 impl From<Kernel> for BootSource {
@@ -120,6 +130,12 @@ impl From<BootSector> for BootSource {
 impl From<BiosImage> for BootSource {
     fn from(image: BiosImage) -> Self {
         Self::Bios(image)
+    }
+}
+
+impl From<BuiltInBios> for BootSource {
+    fn from(bios: BuiltInBios) -> Self {
+        Self::BuiltIn(bios)
     }
 }
 

@@ -8,6 +8,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | `config` | what to build |
+//! | `bios` | the built-in BIOS's services on this machine |
 //! | `board` | devices and wires |
 //! | `bus` | port and memory maps, the processor's access to them |
 //! | `interrupts` | controllers, delivery of lines and messages |
@@ -17,6 +18,7 @@
 //! | `control` | how other threads stop, wake and feed the machine |
 //! | `report`, `stats`, `trace` | looking at it |
 
+mod bios;
 mod board;
 mod boot;
 mod bus;
@@ -34,11 +36,13 @@ mod trace;
 
 pub use clock::{DEFAULT_MIPS, TSC_HZ};
 pub use config::{
-    BiosImage, BootSector, BootSource, ClockMode, DEFAULT_MEMORY, FlatImage, Kernel, MachineConfig,
+    BiosImage, BootSector, BootSource, BuiltInBios, ClockMode, DEFAULT_MEMORY, FlatImage, Kernel,
+    MachineConfig,
 };
 pub use control::{Control, Stop};
 pub use engine::EngineChoice;
 pub use error::MachineError;
+pub use glassbox_services::BootDevice;
 pub use machine::Machine;
 pub use report::CrashReport;
 pub use run::{Limits, Outcome};

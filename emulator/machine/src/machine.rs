@@ -1,5 +1,6 @@
 //! The machine as a whole.
 
+use crate::bios::BuiltIn;
 use crate::board::{Board, Parts};
 use crate::bus::processor::{ProcessorBus, SharedBoard, lock};
 use crate::clock::MachineClock;
@@ -20,7 +21,9 @@ pub struct Machine {
     pub(crate) board: SharedBoard,
     pub(crate) clock: MachineClock,
     pub(crate) control: Control,
-    source: BootSource,
+    pub(crate) source: BootSource,
+    /// The built-in BIOS, where the machine starts it.
+    pub(crate) bios: Option<BuiltIn>,
     pub(crate) exits: ExitStats,
     pub(crate) resets: u64,
     pub(crate) wall: Duration,
@@ -55,6 +58,7 @@ impl Machine {
             debug_exit: config.debug_exit,
             ram: (memory.low_ram_size(), memory.high_ram_size()),
             rtc_seconds: rtc_seconds(config.clock),
+            services: matches!(config.boot, BootSource::BuiltIn(_)),
         })?;
         let board = Arc::new(Mutex::new(board));
         let bus = Box::new(ProcessorBus::new(Arc::clone(&board), clock.clone(), 0));
@@ -67,6 +71,7 @@ impl Machine {
             clock,
             control: config.control,
             source: config.boot,
+            bios: None,
             exits: ExitStats::default(),
             resets: 0,
             wall: Duration::ZERO,
@@ -75,8 +80,14 @@ impl Machine {
             guest_time_limit: config.guest_time_limit.map(vm_time),
             dead_since: None,
         };
-        if let BootSource::Bios(image) = &machine.source {
-            boot::map_bios(&machine.cpu.memory, image)?;
+        match &machine.source {
+            BootSource::Bios(image) => boot::map_bios(&machine.cpu.memory, image)?,
+            BootSource::BuiltIn(setup) => {
+                let bios = BuiltIn::new(setup);
+                boot::map_bios(&machine.cpu.memory, &bios.image())?;
+                machine.bios = Some(bios);
+            }
+            _ => {}
         }
         machine.boot()?;
         Ok(machine)
@@ -142,7 +153,9 @@ impl Machine {
     /// Puts memory and processor into the state in which a boot loader enters the kernel.
     fn boot(&mut self) -> Result<(), MachineError> {
         let mut board = lock(&self.board);
-        if !matches!(self.source, BootSource::Bios(_)) {
+        if let Some(bios) = &mut self.bios {
+            bios.power_on();
+        } else if !matches!(self.source, BootSource::Bios(_)) {
             boot::leave_firmware_state(&mut self.cpu, &mut board);
         }
         boot::load(&mut self.cpu, &self.source)?;

@@ -132,6 +132,7 @@ impl Machine {
             return Ok(Some(Outcome::PoweredOff));
         }
         let requests = std::mem::take(&mut board.interrupts.requests);
+        let service = board.devices.services.take();
         let a20 = board.a20();
         drop(board);
         if requests.reset || requests.init {
@@ -140,6 +141,9 @@ impl Machine {
             self.reset()?;
         } else if requests.a20.is_some() && self.cpu.state.a20 != a20 {
             self.cpu.set_a20(a20);
+        }
+        if service {
+            self.serve_bios();
         }
         Ok(None)
     }

@@ -6,20 +6,43 @@ use crate::rom::{ROM_SEGMENT, Rom, Site};
 use crate::service::Service;
 use crate::{int10, int12, int13, int15};
 
+/// A kind of drive to boot from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootDevice {
+    /// The first floppy.
+    Floppy,
+    /// CD-ROMs, in their order.
+    CdRom,
+    /// Hard disks, in their order.
+    Disk,
+}
+
 /// What the BIOS is told about the machine.
 #[derive(Default)]
-pub struct BiosConfig {}
+pub struct BiosConfig {
+    /// Kinds of drives in the order in which they are tried.
+    pub boot_order: Vec<BootDevice>,
+}
 
 /// The built-in BIOS.
 pub struct Bios {
     rom: Rom,
+    /// Kinds of drives in the order in which they are tried.
+    pub boot_order: Vec<BootDevice>,
+    /// The reset line was pulled since the last POST.
+    pub cold: bool,
 }
 
 impl Bios {
     /// A BIOS for a machine.
     pub fn new(config: BiosConfig) -> Self {
-        let BiosConfig {} = config;
-        Self { rom: Rom::new() }
+        let BiosConfig { boot_order } = config;
+        Self { rom: Rom::new(), boot_order, cold: true }
+    }
+
+    /// Power-on, or the reset line: whatever the CMOS says, the next POST is a whole one.
+    pub fn power_on(&mut self) {
+        self.cold = true;
     }
 
     /// The ROM that the machine maps at F0000h and below 4 GiB.

@@ -28,7 +28,7 @@ mod service;
 #[cfg(test)]
 mod testing;
 
-pub use bios::{Bios, BiosConfig};
+pub use bios::{Bios, BiosConfig, BootDevice};
 pub use call::{BDA, BiosHost, Call, Flow, Frame, GuestFault, ServiceResult};
 pub use registers::{Register, Registers, SegmentRegister};
 pub use service::Service;

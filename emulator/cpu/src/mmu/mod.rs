@@ -2,6 +2,7 @@
 //! paths that instructions use.
 
 mod access;
+mod outside;
 mod segmented;
 mod slow;
 mod tlb;

@@ -3,6 +3,7 @@
 use super::devices::DebugConsole;
 use super::{Board, Devices, Input, MmioDevice, PortDevice};
 use crate::MachineError;
+use crate::bios::ServicePort;
 use crate::bus::{MmioMap, PortMap};
 use crate::clock::TSC_HZ;
 use crate::interrupts::{Interrupts, RTC_IRQ, TIMER_IRQ};
@@ -45,6 +46,8 @@ pub(crate) struct Parts {
     pub ram: (u64, u64),
     /// What the RTC shows at power-on: seconds since 1970.
     pub rtc_seconds: i64,
+    /// The built-in BIOS is there.
+    pub services: bool,
 }
 
 impl Board {
@@ -53,7 +56,8 @@ impl Board {
     /// # Errors
     /// [`MachineError::PortTaken`] where the exit device is put onto another.
     pub fn new(parts: Parts) -> Result<Self, MachineError> {
-        let Parts { clock, processors, serial, debug_console, debug_exit, ram, rtc_seconds } = parts;
+        let Parts { clock, processors, serial, debug_console, debug_exit, ram, rtc_seconds, services } =
+            parts;
         let mut interrupts =
             Interrupts::new(InterruptQueue::new(), local_apics(&clock, processors.len()), processors.clone());
         let wires = &mut interrupts.wires;
@@ -97,10 +101,11 @@ impl Board {
             debug_exit: debug_exit.map(|_| DebugExit::new(exit_request.clone())),
             exit_request,
             debug_console: debug_console.map(DebugConsole::new),
+            services: ServicePort::default(),
         };
         let ferr = wires.connect(Input::Isa(FERR_IRQ));
 
-        let ports = port_map(&devices, debug_exit)?;
+        let ports = port_map(&devices, debug_exit, services)?;
         let mut mmio = MmioMap::default();
         mmio.claim(MmioDevice::IoApic, IOAPIC_BASE, IOAPIC_SIZE);
         mmio.claim(MmioDevice::Hpet, HPET_BASE, HPET_SIZE);
@@ -139,7 +144,7 @@ fn pci_bus(isa_bridge: &Shared<IsaBridge>) -> PciBus {
     pci
 }
 
-fn port_map(devices: &Devices, debug_exit: Option<u16>) -> Result<PortMap, MachineError> {
+fn port_map(devices: &Devices, debug_exit: Option<u16>, services: bool) -> Result<PortMap, MachineError> {
     let mut ports = PortMap::new();
     ports.claim(PortDevice::Pic, "the interrupt controllers", &Pic::WINDOWS)?;
     ports.claim(PortDevice::Pit, "the timer", &Pit::WINDOWS)?;
@@ -159,6 +164,9 @@ fn port_map(devices: &Devices, debug_exit: Option<u16>) -> Result<PortMap, Machi
     if devices.debug_console.is_some() {
         let window = PortWindow { port: DebugConsole::PORT, len: 1, offset: 0 };
         ports.claim(PortDevice::DebugConsole, "the debug console", &[window])?;
+    }
+    if services {
+        ports.claim(PortDevice::Services, "the built-in BIOS", &ServicePort::WINDOWS)?;
     }
     if let Some(port) = debug_exit {
         let window = PortWindow { port, ..DebugExit::WINDOWS[0] };

@@ -1,5 +1,6 @@
 //! The devices on the board, interrupt controllers aside.
 
+use crate::bios::ServicePort;
 use glassbox_chipset::{
     AcpiPm, DebugExit, ExitRequest, Hpet, I8042, Pit, PostCode, ResetControl, Rtc, SystemControlA,
 };
@@ -23,6 +24,8 @@ pub(crate) enum PortDevice {
     Uart(u8),
     DebugExit,
     DebugConsole,
+    /// What the stubs of the built-in BIOS write to.
+    Services,
 }
 
 /// Who can be behind a physical address.
@@ -51,6 +54,8 @@ pub(crate) struct Devices {
     /// Where the exit device leaves its request.
     pub exit_request: ExitRequest,
     pub debug_console: Option<DebugConsole>,
+    /// Where the stubs of the built-in BIOS call its services.
+    pub services: ServicePort,
 }
 
 impl Devices {
@@ -68,6 +73,7 @@ impl Devices {
             PortDevice::Uart(n) => self.uarts.get_mut(usize::from(n))?.as_mut()?,
             PortDevice::DebugExit => self.debug_exit.as_mut()?,
             PortDevice::DebugConsole => self.debug_console.as_mut()?,
+            PortDevice::Services => &mut self.services,
             // The interrupt controllers are not among these devices.
             PortDevice::Pic => return None,
         })
@@ -91,6 +97,7 @@ impl Devices {
             debug_exit,
             exit_request: _,
             debug_console,
+            services,
         } = self;
         each(pit);
         each(rtc);
@@ -101,6 +108,7 @@ impl Devices {
         each(reset_control);
         each(post_code);
         each(pci);
+        each(services);
         for uart in uarts.iter_mut().flatten() {
             each(uart);
         }
@@ -112,9 +120,10 @@ impl Devices {
         }
     }
 
-    /// Whether the guest switched itself off or wrote to the exit device.
+    /// Whether the guest switched itself off, wrote to the exit device or called
+    /// the built-in BIOS.
     pub fn wants_to_end(&self) -> bool {
-        self.acpi_pm.power_off_requested() || self.exit_request.status().is_some()
+        self.acpi_pm.power_off_requested() || self.exit_request.status().is_some() || self.services.called()
     }
 }
 

@@ -26,6 +26,7 @@ impl Bench {
             debug_exit: None,
             ram: (64 << 20, 0),
             rtc_seconds: 0,
+            services: false,
         })
         .expect("nothing is in the way");
         let mut bench = Self { board, clock, processor };

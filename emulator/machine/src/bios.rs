@@ -1,0 +1,200 @@
+//! The built-in BIOS on this machine: the port that its stubs write to, and
+//! what its services see of processor and board.
+
+use crate::clock::MachineClock;
+use crate::{BiosImage, BuiltInBios, Machine};
+use glassbox_cpu::{Cpu, CpuState, Exception, SegReg, gpr};
+use glassbox_device_api::{AccessSize, Device, PortIo, PortWindow, ResetKind, VmTime};
+use glassbox_memory::Gpa;
+use glassbox_services::rom::TRAP_PORT;
+use glassbox_services::{Bios, BiosConfig, BiosHost, GuestFault, Register, Registers, SegmentRegister};
+use glassbox_x86_spec::control::Flags;
+
+/// The port that stubs write to. The engine is left behind the `OUT`, which ends
+/// a block, before it looks at interrupts: nothing runs in between.
+#[derive(Debug, Default)]
+pub(crate) struct ServicePort {
+    called: bool,
+}
+
+impl ServicePort {
+    /// Where the port is.
+    pub const WINDOWS: [PortWindow; 1] = [PortWindow { port: TRAP_PORT as u16, len: 1, offset: 0 }];
+
+    /// Whether a stub has called.
+    pub fn called(&self) -> bool {
+        self.called
+    }
+
+    /// Takes the call.
+    pub fn take(&mut self) -> bool {
+        std::mem::take(&mut self.called)
+    }
+}
+
+impl Device for ServicePort {
+    fn name(&self) -> &'static str {
+        "bios-services"
+    }
+
+    fn reset(&mut self, _kind: ResetKind) {
+        self.called = false;
+    }
+}
+
+impl PortIo for ServicePort {
+    fn port_read(&mut self, _offset: u16, size: AccessSize) -> u32 {
+        size.mask() as u32
+    }
+
+    fn port_write(&mut self, _offset: u16, _size: AccessSize, _value: u32) {
+        self.called = true;
+    }
+}
+
+/// The BIOS of a machine.
+pub(crate) struct BuiltIn {
+    bios: Bios,
+}
+
+impl BuiltIn {
+    /// A BIOS that is set up as asked for.
+    pub fn new(setup: &BuiltInBios) -> Self {
+        Self { bios: Bios::new(BiosConfig { boot_order: setup.boot_order.clone() }) }
+    }
+
+    /// The ROM.
+    pub fn image(&self) -> BiosImage {
+        BiosImage(self.bios.rom().image().to_vec())
+    }
+
+    /// Power-on, or the reset line: the next POST is a whole one.
+    pub fn power_on(&mut self) {
+        self.bios.power_on();
+    }
+}
+
+/// Processor and board as a service sees them.
+struct Host<'a> {
+    cpu: &'a mut Cpu,
+    clock: &'a MachineClock,
+    /// The fault that a [`GuestFault`] stands for.
+    fault: Option<Exception>,
+}
+
+impl Host<'_> {
+    fn keep(&mut self, fault: Exception) -> GuestFault {
+        self.fault = Some(fault);
+        GuestFault
+    }
+}
+
+impl BiosHost for Host<'_> {
+    fn read(&mut self, linear: u32, to: &mut [u8]) -> Result<(), GuestFault> {
+        self.cpu.load_for_program(linear.into(), to).map_err(|fault| self.keep(fault))
+    }
+
+    fn write(&mut self, linear: u32, from: &[u8]) -> Result<(), GuestFault> {
+        self.cpu.store_for_program(linear.into(), from).map_err(|fault| self.keep(fault))
+    }
+
+    fn read_physical(&mut self, at: u64, to: &mut [u8]) -> bool {
+        self.cpu.memory.read_bytes(Gpa(at), to).is_ok()
+    }
+
+    fn write_physical(&mut self, at: u64, from: &[u8]) -> bool {
+        self.cpu.memory.write_bytes(Gpa(at), from).is_ok()
+    }
+
+    fn port_read(&mut self, port: u16, size: u8) -> u32 {
+        self.cpu.bus.port_read(port, size)
+    }
+
+    fn port_write(&mut self, port: u16, size: u8, value: u32) {
+        self.cpu.bus.port_write(port, size, value);
+    }
+
+    fn now(&self) -> VmTime {
+        self.clock.now()
+    }
+}
+
+impl Machine {
+    /// A stub of the ROM wrote to the port: RIP is behind the `OUT`.
+    pub(crate) fn serve_bios(&mut self) {
+        let Some(built_in) = &mut self.bios else { return };
+        if self.cpu.state.long_mode() {
+            return;
+        }
+        let before = registers(&self.cpu.state);
+        let mut after = before;
+        let mut host = Host { cpu: &mut self.cpu, clock: &self.clock, fault: None };
+        let served = built_in.bios.serve(&mut after, &mut host);
+        let fault = host.fault;
+        apply(&mut self.cpu, &before, &after);
+        if served.is_err()
+            && let Some(fault) = fault
+        {
+            self.cpu.deliver_fault(fault);
+        }
+    }
+}
+
+/// General-purpose registers in the order in which instructions number them.
+fn general(regs: &mut Registers) -> [&mut Register; 8] {
+    let Registers { ax, bx, cx, dx, si, di, bp, sp, .. } = regs;
+    [ax, cx, dx, bx, sp, bp, si, di]
+}
+
+fn registers(state: &CpuState) -> Registers {
+    let segment = |which: SegReg| {
+        let segment = state.seg(which);
+        SegmentRegister { selector: segment.selector, base: segment.base as u32 }
+    };
+    let mut regs = Registers {
+        ip: state.rip as u32,
+        flags: state.rflags().bits(),
+        cs: segment(SegReg::Cs),
+        ds: segment(SegReg::Ds),
+        es: segment(SegReg::Es),
+        ss: segment(SegReg::Ss),
+        ..Registers::default()
+    };
+    for (to, from) in general(&mut regs).into_iter().zip(&state.regs[gpr::RAX..=gpr::RDI]) {
+        to.0 = *from as u32;
+    }
+    regs
+}
+
+/// Gives the processor what the service changed.
+fn apply(cpu: &mut Cpu, before: &Registers, after: &Registers) {
+    let state = &mut cpu.state;
+    let mut values = *after;
+    for (to, from) in state.regs[gpr::RAX..=gpr::RDI].iter_mut().zip(general(&mut values)) {
+        *to = *to & !0xFFFF_FFFF | u64::from(from.0);
+    }
+    state.rip = after.ip.into();
+    if before.flags != after.flags {
+        state.set_rflags(Flags::from_bits_truncate(after.flags));
+    }
+    let segments = [
+        (SegReg::Cs, before.cs, after.cs),
+        (SegReg::Ds, before.ds, after.ds),
+        (SegReg::Es, before.es, after.es),
+        (SegReg::Ss, before.ss, after.ss),
+    ];
+    for (which, old, new) in segments {
+        if old == new {
+            continue;
+        }
+        if state.protected() {
+            log::warn!("a BIOS service for protected mode changed a segment register");
+            continue;
+        }
+        // Limit and attributes stay, as with a load in real mode.
+        let segment = &mut state.segs[which as usize];
+        (segment.selector, segment.base) = (new.selector, new.base.into());
+    }
+    cpu.sync();
+    cpu.signals.request_attention();
+}
