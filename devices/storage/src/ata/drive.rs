@@ -4,12 +4,15 @@ use glassbox_device_api::{BlockBackend, ResetKind, RestoreError};
 use serde::{Deserialize, Serialize};
 
 use super::{Attachment, Disk, DiskSavedV1, DriveIdentity, Interface};
+use crate::atapi::{Cdrom, CdromSavedV1};
 
 /// What a drive is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriveKind {
     /// A fixed disk.
     Disk,
+    /// A CD-ROM or DVD-ROM drive; its medium may come and go.
+    Cdrom,
 }
 
 /// A drive to be put on a controller.
@@ -33,6 +36,8 @@ impl std::fmt::Debug for DriveConfig {
 pub enum Drive {
     /// A fixed disk.
     Disk(Box<Disk>),
+    /// A CD-ROM or DVD-ROM drive.
+    Cdrom(Box<Cdrom>),
 }
 
 /// Saved state of a [`Drive`].
@@ -40,6 +45,8 @@ pub enum Drive {
 pub enum DriveSavedV1 {
     /// A fixed disk.
     Disk(DiskSavedV1),
+    /// A CD-ROM or DVD-ROM drive.
+    Cdrom(CdromSavedV1),
 }
 
 impl Drive {
@@ -51,6 +58,10 @@ impl Drive {
                 let identity = DriveIdentity::new("Glassbox disk", &serial);
                 Self::Disk(Box::new(Disk::new(backend, identity, attachment)))
             }
+            DriveKind::Cdrom => {
+                let identity = DriveIdentity::new("Glassbox DVD-ROM", &serial);
+                Self::Cdrom(Box::new(Cdrom::new(backend, identity, attachment)))
+            }
         }
     }
 
@@ -59,6 +70,7 @@ impl Drive {
     pub fn interface(&self) -> &Interface {
         match self {
             Self::Disk(disk) => &disk.interface,
+            Self::Cdrom(drive) => &drive.interface,
         }
     }
 
@@ -67,18 +79,20 @@ impl Drive {
     pub fn interface_mut(&mut self) -> &mut Interface {
         match self {
             Self::Disk(disk) => &mut disk.interface,
+            Self::Cdrom(drive) => &mut drive.interface,
         }
     }
 
     /// Whether it is a packet drive.
     pub fn is_packet(&self) -> bool {
-        !matches!(self, Self::Disk(_))
+        matches!(self, Self::Cdrom(_))
     }
 
     /// The host wrote the command register.
     pub fn execute(&mut self, code: u8) {
         match self {
             Self::Disk(disk) => disk.execute(code),
+            Self::Cdrom(drive) => drive.execute(code),
         }
     }
 
@@ -86,6 +100,7 @@ impl Drive {
     pub fn block_done(&mut self) {
         match self {
             Self::Disk(disk) => disk.block_done(),
+            Self::Cdrom(drive) => drive.block_done(),
         }
     }
 
@@ -93,6 +108,7 @@ impl Drive {
     pub fn poll(&mut self) {
         match self {
             Self::Disk(disk) => disk.poll(),
+            Self::Cdrom(drive) => drive.poll(),
         }
     }
 
@@ -100,6 +116,7 @@ impl Drive {
     pub fn software_reset(&mut self) {
         match self {
             Self::Disk(disk) => disk.software_reset(),
+            Self::Cdrom(drive) => drive.software_reset(),
         }
     }
 
@@ -107,6 +124,7 @@ impl Drive {
     pub fn hard_reset(&mut self, kind: ResetKind) {
         match self {
             Self::Disk(disk) => disk.hard_reset(kind),
+            Self::Cdrom(drive) => drive.hard_reset(kind),
         }
     }
 
@@ -114,6 +132,7 @@ impl Drive {
     pub fn diagnose(&mut self) {
         match self {
             Self::Disk(disk) => disk.diagnose(),
+            Self::Cdrom(drive) => drive.diagnose(),
         }
     }
 
@@ -121,6 +140,7 @@ impl Drive {
     pub fn quiesce(&mut self) {
         match self {
             Self::Disk(disk) => disk.quiesce(),
+            Self::Cdrom(drive) => drive.quiesce(),
         }
     }
 
@@ -128,6 +148,7 @@ impl Drive {
     pub fn save(&self) -> DriveSavedV1 {
         match self {
             Self::Disk(disk) => DriveSavedV1::Disk(disk.save()),
+            Self::Cdrom(drive) => DriveSavedV1::Cdrom(drive.save()),
         }
     }
 
@@ -138,6 +159,8 @@ impl Drive {
     pub fn check(&self, saved: &DriveSavedV1) -> Result<(), RestoreError> {
         match (self, saved) {
             (Self::Disk(disk), DriveSavedV1::Disk(saved)) => disk.check(saved),
+            (Self::Cdrom(drive), DriveSavedV1::Cdrom(saved)) => drive.check(saved),
+            _ => Err(RestoreError::Invalid { device: "ata", field: "kind" }),
         }
     }
 
@@ -148,6 +171,8 @@ impl Drive {
     pub fn restore(&mut self, saved: DriveSavedV1) -> Result<(), RestoreError> {
         match (self, saved) {
             (Self::Disk(disk), DriveSavedV1::Disk(saved)) => disk.restore(saved),
+            (Self::Cdrom(drive), DriveSavedV1::Cdrom(saved)) => drive.restore(saved),
+            _ => Err(RestoreError::Invalid { device: "ata", field: "kind" }),
         }
     }
 }

@@ -23,6 +23,7 @@ mod transfer;
 pub use disk::Disk;
 pub use drive::{Drive, DriveConfig, DriveKind, DriveSavedV1};
 pub use geometry::{Geometry, SECTOR};
+pub(crate) use identify::Words;
 pub use identify::{Attachment, DriveIdentity, QUEUE_DEPTH};
 pub use interface::{Interface, InterfaceSavedV1, Phase};
 pub use queue::{FailedCommand, QueueEvent};

@@ -9,7 +9,7 @@ mod bus_master;
 mod channel;
 mod controller;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use bus_master::BusMaster;
 pub use channel::{Channel, ChannelSavedV1};

@@ -3,4 +3,4 @@
 mod channel;
 mod dma;
 mod hostile;
-mod rig;
+pub mod rig;

@@ -4,11 +4,11 @@ use glassbox_device_api::{Device, PortIo};
 use glassbox_memory::Gpa;
 use glassbox_testkit::{Bench, Rng, check_save_restore_ports, fuzz_port_device};
 
-use super::rig::{BUS_MASTER, Rig, WINDOW, disk, numbered};
+use super::rig::{BUS_MASTER, Rig, WINDOW, cdrom, disk, numbered};
 
 fn full(bench: &Bench) -> Rig {
     let media = numbered(64);
-    let rig = Rig::new(bench, [disk(&numbered(5000)), disk(&media), disk(&media), disk(&numbered(8))]);
+    let rig = Rig::new(bench, [disk(&numbered(5000)), cdrom(&media), cdrom(&media), disk(&numbered(8))]);
     let mut rng = Rng::new(7);
     for at in (0..0x1_0000).step_by(8) {
         let entry = rng.next_u64() & 0x8000_07ff_007f_ffff;

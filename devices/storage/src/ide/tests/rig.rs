@@ -77,6 +77,11 @@ pub fn disk(disk: &MemoryDisk) -> Option<DriveConfig> {
     Some(DriveConfig { kind: DriveKind::Disk, backend, serial: "GB0001".into() })
 }
 
+pub fn cdrom(disk: &MemoryDisk) -> Option<DriveConfig> {
+    let backend = Box::new(disk.clone());
+    Some(DriveConfig { kind: DriveKind::Cdrom, backend, serial: "GB0002".into() })
+}
+
 /// A disk whose sectors each begin with their number.
 pub fn numbered(sectors: u32) -> MemoryDisk {
     let mut bytes = vec![0x5a; sectors as usize * 512];
