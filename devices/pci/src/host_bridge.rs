@@ -70,6 +70,13 @@ impl HostBridge {
         Self { config }
     }
 
+    /// Whether A0000h to BFFFFh are system management RAM for everybody (82441FX,
+    /// 72h: D_OPEN with SMM space enabled).
+    pub fn smram_open(&self) -> bool {
+        let smram = self.config.u8(SMRAM);
+        smram & 1 << 6 != 0 && smram & 1 << 3 != 0
+    }
+
     /// PAM0 to PAM6.
     pub fn pam(&self) -> [u8; 7] {
         std::array::from_fn(|i| self.config.u8(PAM + i as u8))

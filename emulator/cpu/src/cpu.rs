@@ -31,6 +31,8 @@ pub struct Cpu {
     /// Set when the rest of the running block must not be executed as it was
     /// decoded (its code was written). Read after each op.
     pub(crate) leave_block: bool,
+    /// The memory map that the TLB's translations are of.
+    pub(crate) map_generation: u64,
     /// Index of the running op in its block.
     pub(crate) op_index: u32,
     /// Data breakpoints that the running instruction hit: DR6 bits.
@@ -101,6 +103,7 @@ impl Cpu {
             mode: Mode::default(),
             tlb: Tlb::new(),
             leave_block: false,
+            map_generation: 0,
             op_index: 0,
             pending_db: 0,
             slow_access: false,
@@ -181,6 +184,28 @@ impl Cpu {
     pub fn this_rip(&self, op: &Op) -> u64 {
         self.state.regs[REG_BLOCK as usize].wrapping_add(u64::from(op.end) - u64::from(op.len))
             & self.mode.rip_mask()
+    }
+
+    /// Goes out to the bus at the exact time. What it did to code or to the memory
+    /// map, or wants done by the run loop, holds from the next instruction on.
+    pub(crate) fn outside<R>(&mut self, access: impl FnOnce(&mut dyn CpuBus) -> R) -> R {
+        self.publish_time();
+        let stale = self.memory.stale_code();
+        let result = access(&mut *self.bus);
+        self.leave_block |= self.memory.stale_code() != stale || self.signals.attention();
+        self.follow_memory_map();
+        result
+    }
+
+    /// Drops all translations where addresses lead elsewhere since they were made:
+    /// for who uses [`bus`](Self::bus) on the processor's behalf.
+    pub fn follow_memory_map(&mut self) {
+        let generation = self.memory.generation();
+        if self.map_generation != generation {
+            self.map_generation = generation;
+            self.leave_block = true;
+            self.tlb.flush_all();
+        }
     }
 
     /// Publishes the exact retired count before the bus is entered.

@@ -49,12 +49,12 @@ impl Cpu {
             self.state.nmi_blocked = true;
             self.deliver(vector::NMI, None, Source::External);
         }
-        if self.signals.intr() && self.state.system_flags.contains(Flags::IF) {
-            self.publish_time();
-            if let Some(vector) = self.bus.acknowledge_interrupt() {
-                self.state.activity = Activity::Active;
-                self.deliver(vector, None, Source::External);
-            }
+        if self.signals.intr()
+            && self.state.system_flags.contains(Flags::IF)
+            && let Some(vector) = self.outside(|bus| bus.acknowledge_interrupt())
+        {
+            self.state.activity = Activity::Active;
+            self.deliver(vector, None, Source::External);
         }
         None
     }

@@ -107,11 +107,14 @@ impl BiosHost for Host<'_> {
     }
 
     fn port_read(&mut self, port: u16, size: u8) -> u32 {
-        self.cpu.bus.port_read(port, size)
+        let value = self.cpu.bus.port_read(port, size);
+        self.cpu.follow_memory_map();
+        value
     }
 
     fn port_write(&mut self, port: u16, size: u8, value: u32) {
         self.cpu.bus.port_write(port, size, value);
+        self.cpu.follow_memory_map();
     }
 
     fn now(&self) -> VmTime {

@@ -56,7 +56,7 @@ impl Machine {
             serial: config.serial,
             debug_console: config.debug_console,
             debug_exit: config.debug_exit,
-            ram: (memory.low_ram_size(), memory.high_ram_size()),
+            memory: memory.clone(),
             rtc_seconds: rtc_seconds(config.clock),
             services: matches!(config.boot, BootSource::BuiltIn(_)),
         })?;

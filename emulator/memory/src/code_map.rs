@@ -42,13 +42,15 @@ impl CodeWatcher {
 #[derive(Debug)]
 pub(crate) struct CodeMap {
     pages: Box<[AtomicU64]>,
+    /// Counts writes that hit cached code.
+    stale: AtomicU64,
     watchers: Mutex<Vec<Weak<CodeWatcher>>>,
 }
 
 impl CodeMap {
     pub fn new(bytes: u64) -> Self {
         let pages = (0..bytes >> PAGE_SHIFT).map(|_| AtomicU64::new(0)).collect();
-        Self { pages, watchers: Mutex::default() }
+        Self { pages, stale: AtomicU64::new(0), watchers: Mutex::default() }
     }
 
     pub fn watch(&self) -> Arc<CodeWatcher> {
@@ -81,6 +83,11 @@ impl CodeMap {
         self.pages.get((offset >> PAGE_SHIFT) as usize).is_some_and(|w| w.load(Ordering::Relaxed) != 0)
     }
 
+    #[inline(always)]
+    pub fn stale(&self) -> u64 {
+        self.stale.load(Ordering::Acquire)
+    }
+
     /// Records a write of `len` bytes at RAM offset `start`: lines with cached
     /// code in it are unmarked and reported to every watcher.
     pub fn written(&self, start: u64, len: u64) -> bool {
@@ -101,6 +108,9 @@ impl CodeMap {
                 }
             }
         });
+        if hit {
+            self.stale.fetch_add(1, Ordering::Release);
+        }
         hit
     }
 }

@@ -14,6 +14,9 @@ pub enum MemoryError {
         /// Bytes in the range.
         len: u64,
     },
+    /// The room for ROM images and video memory is used up.
+    #[error("no room for {0:#x} bytes of ROM or video memory")]
+    NoRoom(u64),
     /// The size asked for is unusable.
     #[error("cannot use {0} bytes of guest RAM: give at least 1M, in whole pages of 4K, and at most 1T")]
     BadSize(u64),

@@ -6,12 +6,15 @@
 
 mod address;
 mod code_map;
+mod dirty;
 mod error;
 mod guest;
+mod map;
 mod ram;
 
 pub use address::{Gpa, Gva, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 pub use code_map::CodeWatcher;
 pub use error::MemoryError;
-pub use guest::{Backing, BackingKind, GuestMemory, LOW_RAM_LIMIT};
+pub use guest::{Backing, BackingKind, GuestMemory, LOW_RAM_LIMIT, RamBlock};
+pub use map::{MappingId, Shadow, WriteTarget};
 pub use ram::{Atomic, Pod};

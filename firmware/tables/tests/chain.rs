@@ -98,6 +98,7 @@ fn impossible_boards_are_refused() {
 #[test]
 fn rom_over_the_area_is_noticed() {
     let memory = GuestMemory::new(1 << 20).unwrap();
-    memory.map_rom(Gpa(0xE_0000), &[0xFF; 0x1000]).unwrap();
+    memory.map_rom(Gpa(0xE_0000), &[0xFF; 0x1_0000]).unwrap();
+    memory.set_shadow(Gpa(0xE_0000), 0x1_0000, glassbox_memory::Shadow::BUS);
     assert!(matches!(install(&memory, &TablesConfig::new(vec![0])), Err(TablesError::ReadOnly(_))));
 }

@@ -90,6 +90,7 @@ impl Interpreter {
         if self.watcher.is_none() {
             self.watcher = Some(cpu.memory.watch_code());
         }
+        cpu.follow_memory_map();
         let end = cpu.state.retired.saturating_add(budget);
         let (mut retired, mut stalled) = (cpu.state.retired, 0);
         let exit = loop {

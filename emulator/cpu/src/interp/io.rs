@@ -47,15 +47,13 @@ impl Cpu {
     }
 
     fn port_in<T: Width>(&mut self, port: u16) -> T {
-        self.publish_time();
         self.check_io_breakpoints(port, u64::from(T::BITS / 8));
-        T::truncate(u64::from(self.bus.port_read(port, (T::BITS / 8) as u8)))
+        T::truncate(u64::from(self.outside(|bus| bus.port_read(port, (T::BITS / 8) as u8))))
     }
 
     fn port_out<T: Width>(&mut self, port: u16, value: T) {
-        self.publish_time();
         self.check_io_breakpoints(port, u64::from(T::BITS / 8));
-        self.bus.port_write(port, (T::BITS / 8) as u8, value.zext() as u32);
+        self.outside(|bus| bus.port_write(port, (T::BITS / 8) as u8, value.zext() as u32));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::state::{Segment, gpr};
 use crate::testing::{CODE, DATA, cpu16, cpu32, cpu64, run};
 use crate::{Cpu, CpuBus};
-use glassbox_memory::Gpa;
+use glassbox_memory::{BackingKind, Gpa, GuestMemory, MappingId, RamBlock};
 use glassbox_x86_spec::control::{Cr4, Flags, dr7};
 use glassbox_x86_spec::{segment as attr, vector};
 use std::sync::{Arc, Mutex};
@@ -144,4 +144,82 @@ fn an_io_breakpoint_traps_behind_the_access() {
     run(&mut cpu, &[0xE6, 0x80], 1);
     assert_eq!(log.lock().unwrap().len(), 1);
     assert_eq!((cpu.state.dr[6] & 0xF, cpu.state.rip), (1, CODE + 2));
+}
+
+/// A write to port 1 maps a page anew, one to port 2 overwrites code, as a
+/// chipset and a disk do.
+struct Mapper {
+    memory: GuestMemory,
+    block: RamBlock,
+    mapping: MappingId,
+}
+
+impl CpuBus for Mapper {
+    fn port_write(&mut self, port: u16, _size: u8, _value: u32) {
+        if port == 1 {
+            self.memory.unmap(self.mapping);
+            self.memory.map(WINDOW, self.block, 0x1000, 0x1000, BackingKind::Ram).unwrap();
+        } else {
+            // inc ecx, where dec ecx was.
+            self.memory.write_bytes(Gpa(CODE + 3), &[0x41]).unwrap();
+        }
+    }
+}
+
+const WINDOW: Gpa = Gpa(0xE000_0000);
+
+fn with_mapper() -> (Cpu, RamBlock) {
+    let mut cpu = cpu32();
+    let block = cpu.memory.allocate(0x2000).unwrap();
+    cpu.memory.write_slice_at(block.offset(), &[0x11; 0x1000]);
+    cpu.memory.write_slice_at(block.offset() + 0x1000, &[0x22; 0x1000]);
+    let mapping = cpu.memory.map(WINDOW, block, 0, 0x1000, BackingKind::Ram).unwrap();
+    cpu.bus = Box::new(Mapper { memory: cpu.memory.clone(), block, mapping });
+    (cpu, block)
+}
+
+#[test]
+fn the_instruction_after_a_change_of_the_memory_map_sees_it() {
+    let (mut cpu, block) = with_mapper();
+    cpu.state.regs[gpr::RBX] = WINDOW.0;
+    // mov al, [ebx]; out 1, al; mov ah, [ebx]; mov [ebx], al
+    run(&mut cpu, &[0x8A, 0x03, 0xE6, 1, 0x8A, 0x23, 0x88, 0x03], 4);
+    assert_eq!(cpu.state.regs[gpr::RAX] & 0xFFFF, 0x2211);
+    assert_eq!(cpu.memory.read::<u8>(block.offset()), 0x11);
+    assert_eq!(cpu.memory.read::<u8>(block.offset() + 0x1000), 0x11, "the store, too");
+}
+
+#[test]
+fn code_that_a_device_overwrites_during_an_access_is_not_run() {
+    let (mut cpu, _) = with_mapper();
+    cpu.state.regs[gpr::RCX] = 5;
+    // out 2, al; nop; dec ecx
+    run(&mut cpu, &[0xE6, 2, 0x90, 0x49], 3);
+    assert_eq!(cpu.state.regs[gpr::RCX], 6);
+}
+
+#[test]
+fn each_page_that_is_watched_tells_of_its_first_store() {
+    let (mut cpu, block) = with_mapper();
+    cpu.memory.watch_writes(block);
+    let dirty = |cpu: &Cpu| {
+        let mut pages = Vec::new();
+        cpu.memory.take_dirty(block, 0, 0x2000, |offset| pages.push(offset - block.offset()));
+        pages
+    };
+    dirty(&cpu);
+    cpu.state.regs[gpr::RBX] = WINDOW.0;
+    // mov al, [ebx]; mov [ebx], al; mov [ebx+4], al
+    let code = [0x8A, 0x03, 0x88, 0x03, 0x88, 0x43, 4];
+    run(&mut cpu, &code, 1);
+    assert_eq!(dirty(&cpu), [], "a load is none");
+    for _ in 0..2 {
+        run(&mut cpu, &code, 3);
+        assert_eq!(dirty(&cpu), [0]);
+    }
+    // rep stosb
+    cpu.state.regs[gpr::RDI] = WINDOW.0 + 0x100;
+    cpu.state.regs[gpr::RCX] = 8;
+    run(&mut cpu, &[0xF3, 0xAA], 1);
+    assert_eq!(dirty(&cpu), [0]);
 }

@@ -5,7 +5,7 @@ use super::tlb::{Entry, Table};
 use super::walk::{Access, Translation};
 use crate::state::{SEG_FLAT_STACK, SegReg};
 use crate::{Cpu, Exception};
-use glassbox_memory::{Atomic, BackingKind, Gpa, Gva, PAGE_MASK, PAGE_SIZE, Pod};
+use glassbox_memory::{Atomic, BackingKind, Gpa, Gva, PAGE_MASK, PAGE_SIZE, Pod, WriteTarget};
 use glassbox_x86_spec::control::{Cr0, Flags};
 
 /// One page's share of an access.
@@ -145,8 +145,12 @@ impl Cpu {
         self.tlb.fills += 1;
         let Some(backing) = self.memory.lookup(found.gpa) else { return Ok(found) };
         let tag = self.tlb.tag(gva.0);
+        if access == Access::Write {
+            // Who watches the page for writes is told now, not at each of them.
+            self.memory.mark_dirty(backing.offset, 1);
+        }
         let may_write =
-            found.writable && backing.kind == BackingKind::Ram && !self.memory.has_code(backing.offset);
+            found.writable && backing.kind == BackingKind::Ram && self.memory.is_open(backing.offset);
         let readable = access != Access::Fetch || self.readable_beside_fetch(table, gva);
         self.tlb.note_size(gva.0, found.shift);
         *self.tlb.entry_mut(table, gva.0) = Entry {
@@ -186,10 +190,9 @@ impl Cpu {
                 _ => self.memory.read_slice_at(backing.offset, to),
             },
             None => {
-                self.publish_time();
                 for_device_chunks(at, to.len(), |at, range| {
                     let size = range.len() as u8;
-                    let value = self.bus.mmio_read(at, size).to_le_bytes();
+                    let value = self.outside(|bus| bus.mmio_read(at, size)).to_le_bytes();
                     let len = range.len();
                     to[range].copy_from_slice(&value[..len]);
                 });
@@ -202,30 +205,28 @@ impl Cpu {
         if from.is_empty() {
             return;
         }
-        match self.memory.lookup(at) {
-            Some(backing) if backing.kind == BackingKind::Ram => {
+        match self.memory.lookup_write(at) {
+            WriteTarget::Ram(offset) => {
                 match from.len() {
-                    1 => self.memory.write(backing.offset, from[0]),
+                    1 => self.memory.write(offset, from[0]),
                     // One host store for what the guest stores at once.
-                    2 => self.memory.write(backing.offset, [from[0], from[1]]),
-                    4 => self.memory.write(backing.offset, [from[0], from[1], from[2], from[3]]),
-                    8 => self.memory.write(backing.offset, bytemuck::pod_read_unaligned::<u64>(from)),
-                    _ => self.memory.write_slice_at(backing.offset, from),
+                    2 => self.memory.write(offset, [from[0], from[1]]),
+                    4 => self.memory.write(offset, [from[0], from[1], from[2], from[3]]),
+                    8 => self.memory.write(offset, bytemuck::pod_read_unaligned::<u64>(from)),
+                    _ => self.memory.write_slice_at(offset, from),
                 }
-                if self.memory.has_code(backing.offset)
-                    && self.memory.code_written(backing.offset, from.len() as u64)
-                {
+                self.memory.mark_dirty(offset, from.len() as u64);
+                if self.memory.has_code(offset) && self.memory.code_written(offset, from.len() as u64) {
                     self.leave_block = true;
                 }
             }
-            Some(_) => {}
-            None => {
-                self.publish_time();
+            WriteTarget::Dropped => {}
+            WriteTarget::Bus => {
                 for_device_chunks(at, from.len(), |at, range| {
                     let size = range.len() as u8;
                     let mut value = [0; 8];
                     value[..range.len()].copy_from_slice(&from[range]);
-                    self.bus.mmio_write(at, size, u64::from_le_bytes(value));
+                    self.outside(|bus| bus.mmio_write(at, size, u64::from_le_bytes(value)));
                 });
             }
         }

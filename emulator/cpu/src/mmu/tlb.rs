@@ -33,7 +33,8 @@ pub enum Table {
 pub struct Entry {
     /// Page | generation if loads may use the fast path.
     pub read: u64,
-    /// Page | generation if stores may: writable, dirty, no code, no ROM.
+    /// Page | generation if stores may: writable, dirty, no code, no ROM, not
+    /// watched for writes.
     pub write: u64,
     /// Page | generation if instructions may be fetched.
     pub exec: u64,

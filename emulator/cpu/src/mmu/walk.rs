@@ -220,10 +220,7 @@ impl Cpu {
         match self.memory.lookup(at) {
             Some(backing) if wide => self.memory.read::<u64>(backing.offset),
             Some(backing) => u64::from(self.memory.read::<u32>(backing.offset)),
-            None => {
-                self.publish_time();
-                self.bus.mmio_read(at, if wide { 8 } else { 4 })
-            }
+            None => self.outside(|bus| bus.mmio_read(at, if wide { 8 } else { 4 })),
         }
     }
 
@@ -233,7 +230,7 @@ impl Cpu {
             return;
         }
         let Some(backing) = self.memory.lookup(at) else { return };
-        if backing.kind == glassbox_memory::BackingKind::Rom {
+        if backing.kind != glassbox_memory::BackingKind::Ram {
             return;
         }
         // A lost race leaves the bit clear; the other processor's entry stands.
@@ -242,6 +239,7 @@ impl Cpu {
         } else {
             let _ = self.memory.compare_exchange(backing.offset, old as u32, new as u32);
         }
+        self.memory.mark_dirty(backing.offset, 8);
         if self.memory.has_code(backing.offset) {
             self.memory.code_written(backing.offset, 8);
         }

@@ -17,6 +17,7 @@ use glassbox_chipset::{
 };
 use glassbox_cpu::{Cpu, CpuSignals};
 use glassbox_device_api::{CharBackend, InterruptQueue, PortWindow, VmClock};
+use glassbox_memory::GuestMemory;
 use glassbox_pci::{FunctionAddress, HostBridge, IsaBridge, PciBus, PciDevice, PmFunction, Shared};
 use glassbox_serial::Uart16550;
 use std::collections::VecDeque;
@@ -42,8 +43,7 @@ pub(crate) struct Parts {
     pub serial: [Option<Box<dyn CharBackend>>; 2],
     pub debug_console: Option<Box<dyn CharBackend>>,
     pub debug_exit: Option<u16>,
-    /// Bytes of RAM below and above 4 GiB.
-    pub ram: (u64, u64),
+    pub memory: GuestMemory,
     /// What the RTC shows at power-on: seconds since 1970.
     pub rtc_seconds: i64,
     /// The built-in BIOS is there.
@@ -56,7 +56,7 @@ impl Board {
     /// # Errors
     /// [`MachineError::PortTaken`] where the exit device is put onto another.
     pub fn new(parts: Parts) -> Result<Self, MachineError> {
-        let Parts { clock, processors, serial, debug_console, debug_exit, ram, rtc_seconds, services } =
+        let Parts { clock, processors, serial, debug_console, debug_exit, memory, rtc_seconds, services } =
             parts;
         let mut interrupts =
             Interrupts::new(InterruptQueue::new(), local_apics(&clock, processors.len()), processors.clone());
@@ -68,9 +68,10 @@ impl Board {
             backend.map(|b| Uart16550::new(clock.clone(), wires.connect(Input::Isa(irq)), b))
         });
         let exit_request = ExitRequest::new();
+        let host_bridge = Shared::new(HostBridge::new());
         let isa_bridge = Shared::new(IsaBridge::new());
         let mut rtc = Rtc::new(clock.clone(), wires.connect_legacy(Input::Isa(RTC_IRQ)), rtc_seconds);
-        rtc.set_memory_size(ram.0, ram.1);
+        rtc.set_memory_size(memory.low_ram_size(), memory.high_ram_size());
         let hpet_lines = HpetLines {
             legacy_irq0: wires.connect(Input::Isa(TIMER_IRQ)),
             legacy_irq8: wires.connect(Input::Isa(RTC_IRQ)),
@@ -95,7 +96,8 @@ impl Board {
             system_control: SystemControlA::new(wires.connect(Input::Init), wires.connect(Input::A20)),
             reset_control: ResetControl::new(wires.connect(Input::Init), wires.connect(Input::Reset)),
             post_code: PostCode::new(),
-            pci: pci_bus(&isa_bridge),
+            pci: pci_bus(&host_bridge, &isa_bridge),
+            host_bridge,
             isa_bridge,
             uarts,
             debug_exit: debug_exit.map(|_| DebugExit::new(exit_request.clone())),
@@ -111,8 +113,19 @@ impl Board {
         mmio.claim(MmioDevice::Hpet, HPET_BASE, HPET_SIZE);
         let counts = DeviceStats::default();
         let post_codes = VecDeque::new();
-        let mut board =
-            Self { devices, interrupts, ports, mmio, ferr, processors, planned: None, counts, post_codes };
+        let mut board = Self {
+            devices,
+            interrupts,
+            memory,
+            ports,
+            mmio,
+            ferr,
+            processors,
+            planned: None,
+            counts,
+            post_codes,
+        };
+        board.follow_pci();
         board.interrupts.settle();
         board.interrupts.requests = Default::default();
         Ok(board)
@@ -129,10 +142,10 @@ fn local_apics(clock: &VmClock, count: usize) -> Vec<LocalApic> {
     (0..count).map(|id| LocalApic::new(config(id), clock.clone())).collect()
 }
 
-fn pci_bus(isa_bridge: &Shared<IsaBridge>) -> PciBus {
+fn pci_bus(host_bridge: &Shared<HostBridge>, isa_bridge: &Shared<IsaBridge>) -> PciBus {
     let mut pci = PciBus::new();
     let functions: [(FunctionAddress, Box<dyn PciDevice>); 3] = [
-        (HOST_BRIDGE, Box::new(HostBridge::new())),
+        (HOST_BRIDGE, Box::new(host_bridge.clone())),
         (ISA_BRIDGE, Box::new(isa_bridge.clone())),
         (PM_FUNCTION, Box::new(PmFunction::new(PM_BASE))),
     ];

@@ -5,7 +5,7 @@ use glassbox_chipset::{
     AcpiPm, DebugExit, ExitRequest, Hpet, I8042, Pit, PostCode, ResetControl, Rtc, SystemControlA,
 };
 use glassbox_device_api::{AccessSize, CharBackend, Device, PortIo, ResetKind};
-use glassbox_pci::{IsaBridge, PciBus, Shared};
+use glassbox_pci::{HostBridge, IsaBridge, PciBus, Shared};
 use glassbox_serial::Uart16550;
 
 /// Who can be behind an I/O port.
@@ -46,6 +46,8 @@ pub(crate) struct Devices {
     pub reset_control: ResetControl,
     pub post_code: PostCode,
     pub pci: PciBus,
+    /// Directs accesses below 1 MiB; also a function on the bus.
+    pub host_bridge: Shared<HostBridge>,
     /// Routes PCI interrupts; also a function on the bus.
     pub isa_bridge: Shared<IsaBridge>,
     /// COM1 and COM2.
@@ -91,7 +93,8 @@ impl Devices {
             reset_control,
             post_code,
             pci,
-            // Reset with the bus that it is on.
+            // Reset with the bus that they are on.
+            host_bridge: _,
             isa_bridge: _,
             uarts,
             debug_exit,

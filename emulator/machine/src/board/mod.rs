@@ -19,7 +19,8 @@ use crate::stats::DeviceStats;
 use glassbox_chipset::message::{MSI_BASE, MSI_SIZE};
 use glassbox_cpu::CpuSignals;
 use glassbox_device_api::{AccessSize, Device, IrqLine, Mmio, PortIo, ResetKind, VmTime};
-use glassbox_pci::Pirq;
+use glassbox_memory::{Gpa, GuestMemory, Shadow};
+use glassbox_pci::{Pirq, ShadowAccess};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ const POST_CODES: usize = 16;
 pub(crate) struct Board {
     pub devices: Devices,
     pub interrupts: Interrupts,
+    memory: GuestMemory,
     pub ports: PortMap,
     pub mmio: MmioMap,
     /// FERR#, wired to ISA interrupt 13.
@@ -179,13 +181,26 @@ impl Board {
         self.post_codes.push_back(code);
     }
 
-    /// The routing of PCI interrupts is the ISA bridge's. No function on the
-    /// board has windows that could move.
+    /// The routing of PCI interrupts is the ISA bridge's, the way of accesses below
+    /// 1 MiB the host bridge's.
     fn follow_pci(&mut self) {
+        self.follow_host_bridge();
         let bridge = self.devices.isa_bridge.lock();
         let routes = Pirq::ALL.map(|wire| bridge.pirq_route(wire));
         drop(bridge);
         self.interrupts.set_pirq_routes(routes);
+    }
+
+    /// C0000h to FFFFFh in segments of 16 KiB, the last 64 KiB as one, and SMRAM.
+    fn follow_host_bridge(&mut self) {
+        let bridge = self.devices.host_bridge.lock();
+        let smram = if bridge.smram_open() { Shadow::RAM } else { Shadow::BUS };
+        self.memory.set_shadow(Gpa(0xA_0000), 0x2_0000, smram);
+        for start in (0xC_0000..0x10_0000).step_by(0x4000) {
+            if let Some(ShadowAccess { read_ram, write_ram }) = bridge.shadow(start) {
+                self.memory.set_shadow(Gpa(start), 0x4000, Shadow { read_ram, write_ram });
+            }
+        }
     }
 
     fn follow_hpet(&mut self) {

@@ -3,6 +3,7 @@
 use super::{Board, Input, Parts};
 use glassbox_cpu::CpuSignals;
 use glassbox_device_api::{AccessSize, ManualClock, VmClock, VmTime};
+use glassbox_memory::{BackingKind, Gpa, GuestMemory, WriteTarget};
 use std::sync::Arc;
 
 /// A little more than 1193 ticks of the timer and the one in which it is loaded.
@@ -12,24 +13,26 @@ struct Bench {
     board: Board,
     clock: Arc<ManualClock>,
     processor: Arc<CpuSignals>,
+    memory: GuestMemory,
 }
 
 impl Bench {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::default());
         let processor = Arc::new(CpuSignals::default());
+        let memory = GuestMemory::new(64 << 20).expect("64 MiB can be mapped");
         let board = Board::new(Parts {
             clock: VmClock::new(clock.clone()),
             processors: vec![processor.clone()],
             serial: [None, None],
             debug_console: None,
             debug_exit: None,
-            ram: (64 << 20, 0),
+            memory: memory.clone(),
             rtc_seconds: 0,
             services: false,
         })
         .expect("nothing is in the way");
-        let mut bench = Self { board, clock, processor };
+        let mut bench = Self { board, clock, processor, memory };
         bench.board.interrupts.lapics[0].set_virtual_wire_mode();
         bench.board.service(VmTime(0));
         bench
@@ -192,6 +195,32 @@ fn nmi_comes_through_lint1_unless_the_rtc_port_masks_it() {
     bench.out(0x70, 0);
     bench.board.settle();
     assert!(bench.processor.take_nmi());
+}
+
+#[test]
+fn the_host_bridge_shadows_segments_below_a_mebibyte() {
+    let mut bench = Bench::new();
+    let rom = vec![0x55; 0x1_0000];
+    bench.memory.map_rom(Gpa(0xF_0000), &rom).unwrap();
+    let backing = |bench: &Bench, at| bench.memory.lookup(Gpa(at)).map(|b| (b.offset == at, b.kind));
+    assert_eq!(backing(&bench, 0xF_0000), Some((false, BackingKind::Rom)), "ROM after reset");
+    assert_eq!(backing(&bench, 0xC_0000), None);
+    // PAM0: read ROM, write RAM; PAM1: C0000h is RAM, C4000h can be read only.
+    bench.board.port_write(0xCF8, 4, 0x8000_0058);
+    bench.board.port_write(0xCFD, 1, 0x20);
+    bench.board.port_write(0xCFE, 1, 0x13);
+    assert_eq!(backing(&bench, 0xF_FFFF), Some((false, BackingKind::Rom)));
+    assert_eq!(bench.memory.lookup_write(Gpa(0xF_FFFF)), WriteTarget::Ram(0xF_FFFF));
+    assert_eq!(backing(&bench, 0xC_0000), Some((true, BackingKind::Ram)));
+    assert_eq!(backing(&bench, 0xC_4000), Some((true, BackingKind::Rom)));
+    assert_eq!(bench.memory.lookup_write(Gpa(0xC_8000)), WriteTarget::Bus);
+    // SMRAM, open: RAM behind the VGA window.
+    assert_eq!(backing(&bench, 0xA_0000), None);
+    bench.board.port_write(0xCF8, 4, 0x8000_0070);
+    bench.board.port_write(0xCFE, 1, 0x4A);
+    assert_eq!(backing(&bench, 0xB_FFFF), Some((true, BackingKind::Ram)));
+    bench.board.reset(glassbox_device_api::ResetKind::Warm);
+    assert_eq!((backing(&bench, 0xA_0000), backing(&bench, 0xC_0000)), (None, None));
 }
 
 #[test]
