@@ -14,6 +14,9 @@ pub fn run(full: bool, guest: Option<&str>, no_skips: bool) -> Result<()> {
         if full {
             tests.env("GLASSBOX_FULL_TESTS", "1");
         }
+        if no_skips {
+            tests.env("GLASSBOX_NO_SKIPS", "1");
+        }
         shell::run(&mut tests)?;
         roms::run(false)?;
     }

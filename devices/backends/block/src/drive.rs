@@ -114,10 +114,10 @@ impl Loaded {
         let path = &options.path;
         let read_only = options.read_only || options.kind == DriveKind::Cdrom;
         let mut image = open(&OpenOptions {
-            path: path.clone(),
             format: options.format,
             writable: !read_only && !options.ephemeral,
             sector: options.kind.sector(),
+            ..OpenOptions::new(path)
         })?;
         if options.ephemeral && !read_only {
             image = Box::new(Overlay::new(image).map_err(|error| {

@@ -85,7 +85,6 @@ impl ImageError {
         Self::Io { path: path.to_owned(), source }
     }
 
-    #[allow(dead_code, reason = "for the formats that come next")]
     pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_owned(), what: what.into() }
     }
@@ -96,7 +95,6 @@ impl ImageError {
 }
 
 /// An image's own contradiction, as an error of the host's kind.
-#[allow(dead_code, reason = "for the formats that come next")]
 pub(crate) fn corrupt(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }

@@ -14,14 +14,17 @@ mod image;
 mod lock;
 mod open;
 mod overlay;
+mod qcow2;
 mod raw;
 mod storage;
+pub mod tools;
 
 pub use drive::{Cache, Drive, DriveKind, DriveOptions, Execution};
 pub use error::ImageError;
 pub use format::Format;
 pub use image::{Extent, ExtentKind, Image};
 pub use open::{OpenOptions, open};
+pub use qcow2::check::CheckReport;
 
 fn vmdk_hint(format: Format) -> String {
     format!("{format} images are not read yet: convert it with `qemu-img convert -O raw`")

@@ -14,6 +14,8 @@ use crate::ImageError;
 /// What an open file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
+    /// A look at what may change meanwhile: no lock at all.
+    Look,
     /// Reading; others may read too.
     Read,
     /// Writing, alone.
@@ -24,7 +26,7 @@ fn in_use(path: &Path, access: Access, by_writer: bool) -> ImageError {
     let (holder, advice) = match (access, by_writer) {
         (Access::Write, false) => ("reads it", "or open it with `ephemeral`, which leaves the file as it is"),
         (Access::Write, true) => ("writes it", "or give this one a copy"),
-        (Access::Read, _) => ("writes it", "or give this one a copy"),
+        (Access::Read | Access::Look, _) => ("writes it", "or give this one a copy"),
     };
     ImageError::InUse { path: path.to_owned(), holder, advice }
 }
@@ -129,7 +131,7 @@ mod host {
 /// # Errors
 /// [`ImageError::InUse`].
 pub(crate) fn acquire(file: &File, path: &Path, access: Access) -> Result<(), ImageError> {
-    host::acquire(file, path, access)
+    if access == Access::Look { Ok(()) } else { host::acquire(file, path, access) }
 }
 
 #[cfg(test)]

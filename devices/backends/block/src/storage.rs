@@ -30,7 +30,6 @@ pub(crate) trait Storage: Send + Sync {
     fn zero(&self, range: Range<u64>) -> io::Result<bool>;
 
     /// Cuts or lengthens the file.
-    #[allow(dead_code, reason = "for the formats that come next")]
     fn set_len(&self, len: u64) -> io::Result<()>;
 
     /// The first stored range at or behind `offset`, or nothing but a hole.
@@ -67,7 +66,6 @@ impl HostFile {
     }
 
     /// Makes a new file of `len` bytes, all hole, locked for writing.
-    #[allow(dead_code, reason = "for the formats that come next")]
     pub fn create(path: &Path, len: u64, replace: bool) -> Result<Self, ImageError> {
         let io = |error| ImageError::io(path, error);
         let mut options = OpenOptions::new();
@@ -81,6 +79,16 @@ impl HostFile {
             file.set_len(0).and_then(|()| file.set_len(len)).map_err(io)?;
         }
         Ok(Self { file, path: path.to_owned(), is_device })
+    }
+
+    /// Bytes that it takes on the host, which are fewer where it has holes.
+    pub fn stored(&self) -> io::Result<u64> {
+        #[cfg(unix)]
+        if !self.is_device {
+            use std::os::unix::fs::MetadataExt;
+            return Ok(self.file.metadata()?.blocks() * 512);
+        }
+        self.len()
     }
 
     /// Its name, for messages.
