@@ -1,0 +1,19 @@
+//! Keys by physical position: their scan codes, the layouts by which text is
+//! typed, and the language of key scripts.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `key` | [`Key`], with codes in the three scan code sets |
+//! | `encode` | the bytes that a keyboard sends |
+//! | `layout` | which keys type a character |
+//! | `script` | `--keys`: wait for text, then type |
+
+mod encode;
+mod key;
+mod layout;
+mod script;
+
+pub use encode::{Held, ScanSet, encode};
+pub use key::Key;
+pub use layout::{Layout, Stroke};
+pub use script::{KeyScript, ScriptError, Step, keys};
