@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("emulator/jit", &["x86-spec", "memory", "cpu"]),
     ("emulator/oracle", &["x86-spec", "memory", "cpu"]),
     ("devices/api", &["x86-spec", "memory"]),
-    ("devices/", &["x86-spec", "memory", "device-api", "testkit", "chipset", "pci"]),
+    ("devices/", &["x86-spec", "memory", "device-api", "testkit", "chipset", "input", "pci"]),
     ("firmware/", &["x86-spec", "memory", "device-api", "tables"]),
 ];
 

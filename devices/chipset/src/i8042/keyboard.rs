@@ -4,10 +4,11 @@
 
 use std::collections::VecDeque;
 
-use glassbox_device_api::RestoreError;
+use glassbox_device_api::{RestoreError, VmTime};
+use glassbox_input::{Held, Key, ScanSet, encode};
 use serde::{Deserialize, Serialize};
 
-use super::translate::translate;
+use super::key_types::{KeyType, KeyTypes};
 
 /// Bytes of scan codes that the keyboard buffers.
 pub(super) const KEY_BUFFER: usize = 16;
@@ -29,7 +30,7 @@ const DISABLE: u8 = 0xf5;
 const SET_DEFAULTS: u8 = 0xf6;
 const RESET: u8 = 0xff;
 
-/// A 101-key keyboard.
+/// A 104/105-key keyboard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Keyboard {
     /// Answers to commands, ahead of keys.
@@ -39,9 +40,15 @@ pub(super) struct Keyboard {
     pending: Option<u8>,
     scanning: bool,
     scan_set: u8,
+    /// What keys send in set 3.
+    types: KeyTypes,
     leds: u8,
     typematic: u8,
     last_sent: u8,
+    /// Keys that are down, in the order in which they were pressed.
+    down: Vec<Key>,
+    /// The key that repeats, and when it does so next.
+    repeat: Option<(Key, VmTime)>,
 }
 
 impl Keyboard {
@@ -53,10 +60,19 @@ impl Keyboard {
             pending: None,
             scanning: true,
             scan_set: 2,
+            types: KeyTypes::default(),
             leds: 0,
             typematic: DEFAULT_TYPEMATIC,
             last_sent: 0,
+            down: Vec::new(),
+            repeat: None,
         }
+    }
+
+    /// After the reset command or the reset line. Fingers stay where they are.
+    pub(super) fn reset(&mut self) {
+        let down = std::mem::take(&mut self.down);
+        *self = Self { down, ..Self::new() };
     }
 
     /// Scroll lock (bit 0), num lock (1) and caps lock (2) lamps.
@@ -64,22 +80,75 @@ impl Keyboard {
         self.leds
     }
 
-    /// Keys were pressed or released: scan codes of set 2. All are taken or, when
-    /// the buffer has no room for them, none.
-    pub(super) fn type_codes(&mut self, codes: &[u8]) -> bool {
-        if !self.scanning {
-            return true; // Nobody looks at the keys.
+    /// A key goes down or up. False, with nothing changed, while the buffer has
+    /// no room for its codes.
+    pub(super) fn key(&mut self, now: VmTime, key: Key, down: bool) -> bool {
+        let known = self.down.contains(&key);
+        if known == down {
+            return true;
         }
-        if self.keys.len() + codes.len() > KEY_BUFFER {
+        let codes = self.codes(key, down);
+        if self.scanning && self.keys.len() + codes.len() > KEY_BUFFER {
             return false;
         }
-        if self.scan_set == 1 {
-            let mut released = false;
-            self.keys.extend(codes.iter().filter_map(|code| translate(*code, &mut released)));
+        if down {
+            self.down.push(key);
         } else {
+            self.down.retain(|other| *other != key);
+        }
+        let repeats = self.scan_set != 3 || self.types.of(key).repeats();
+        if down && repeats && key != Key::Pause {
+            self.repeat = Some((key, now + self.delay()));
+        } else if self.repeat.is_some_and(|(other, _)| down || other == key) {
+            self.repeat = None;
+        }
+        if self.scanning {
             self.keys.extend(codes);
         }
         true
+    }
+
+    fn codes(&self, key: Key, down: bool) -> Vec<u8> {
+        let held = |keys: [Key; 2]| keys.iter().any(|key| self.down.contains(key));
+        let held = Held {
+            control: held([Key::ControlLeft, Key::ControlRight]),
+            alt: held([Key::AltLeft, Key::AltRight]),
+        };
+        let set = match self.scan_set {
+            1 => ScanSet::One,
+            2 => ScanSet::Two,
+            _ if !down && !self.types.of(key).has_break() => return Vec::new(),
+            _ => ScanSet::Three,
+        };
+        encode(set, key, down, held)
+    }
+
+    /// When the key that is held repeats.
+    pub(super) fn deadline(&self) -> Option<VmTime> {
+        self.repeat.filter(|_| self.scanning).map(|(_, at)| at)
+    }
+
+    /// Sends the key that is held again, if it is time. A guest that does not
+    /// read gets no more repetitions than the buffer holds.
+    pub(super) fn advance(&mut self, now: VmTime) {
+        let Some((key, at)) = self.repeat.filter(|(_, at)| *at <= now) else { return };
+        let codes = self.codes(key, true);
+        if self.scanning && self.keys.len() + codes.len() <= KEY_BUFFER / 2 {
+            self.keys.extend(codes);
+        }
+        // From now on, not from when it should have been: no bursts after a pause.
+        self.repeat = Some((key, now.max(at) + self.period()));
+    }
+
+    /// Time until a key begins to repeat: 250 ms to 1 s.
+    fn delay(&self) -> VmTime {
+        VmTime(250_000_000 * (1 + u64::from(self.typematic >> 5 & 3)))
+    }
+
+    /// Time between repetitions: (8 + A) * 2^B * 4.17 ms.
+    fn period(&self) -> VmTime {
+        let rate = u64::from(self.typematic);
+        VmTime((8 + (rate & 7)) * (1 << (rate >> 3 & 3)) * 4_170_000)
     }
 
     pub(super) fn has_data(&self) -> bool {
@@ -110,7 +179,9 @@ impl Keyboard {
     fn set_defaults(&mut self) {
         self.typematic = DEFAULT_TYPEMATIC;
         self.scan_set = 2;
+        self.types = KeyTypes::default();
         self.keys.clear();
+        self.repeat = None;
     }
 
     /// A byte from the controller.
@@ -122,7 +193,7 @@ impl Keyboard {
             }
         }
         match byte {
-            SET_LEDS | SET_SCAN_CODES | SET_TYPEMATIC => {
+            SET_LEDS | SET_SCAN_CODES | SET_TYPEMATIC | 0xfb..=0xfd => {
                 self.pending = Some(byte);
                 self.answer(&[ACK]);
             }
@@ -142,15 +213,18 @@ impl Keyboard {
                 self.set_defaults();
                 self.answer(&[ACK]);
             }
-            // Key types, which only scan code set 3 knows: accepted without effect.
-            0xf7..=0xfa => self.answer(&[ACK]),
+            0xf7..=0xfa => {
+                self.types.set_all(KeyType::from_command(byte));
+                self.keys.clear();
+                self.answer(&[ACK]);
+            }
             RESEND => {
                 let last = self.last_sent;
                 self.answers.push_front(last);
                 self.answers.truncate(ANSWERS);
             }
             RESET => {
-                *self = Self::new();
+                self.reset();
                 self.answer(&[ACK, SELF_TEST_PASSED]);
             }
             _ => self.answer(&[RESEND]),
@@ -162,11 +236,16 @@ impl Keyboard {
             (SET_LEDS, 0..=7) => self.leds = value,
             (SET_TYPEMATIC, 0..=0x7f) => self.typematic = value,
             (SET_SCAN_CODES, 0) => return self.answer(&[ACK, self.scan_set]),
-            (SET_SCAN_CODES, 1 | 2) => {
+            (SET_SCAN_CODES, 1..=3) => {
                 self.scan_set = value;
                 self.keys.clear();
+                self.repeat = None;
             }
-            // Set 3 is one that many keyboards lack.
+            (0xfb..=0xfd, code) => {
+                self.types.set(code, KeyType::from_command(command - 4));
+                // More keys may follow; the next command ends the list.
+                self.pending = Some(command);
+            }
             _ => return self.answer(&[RESEND]),
         }
         self.answer(&[ACK]);
@@ -174,12 +253,15 @@ impl Keyboard {
 
     /// Whether this could be the state of a keyboard.
     pub(super) fn check(&self) -> Result<(), RestoreError> {
+        let argument = |p| matches!(p, SET_LEDS | SET_SCAN_CODES | SET_TYPEMATIC | 0xfb..=0xfd);
         let field = if self.answers.len() > ANSWERS || self.keys.len() > KEY_BUFFER {
             "keyboard buffer"
-        } else if self.pending.is_some_and(|p| ![SET_LEDS, SET_SCAN_CODES, SET_TYPEMATIC].contains(&p)) {
+        } else if self.pending.is_some_and(|p| !argument(p)) {
             "keyboard command"
-        } else if !(1..=2).contains(&self.scan_set) {
+        } else if !(1..=3).contains(&self.scan_set) {
             "scan code set"
+        } else if self.down.len() > Key::ALL.len() {
+            "keys that are down"
         } else {
             return Ok(());
         };

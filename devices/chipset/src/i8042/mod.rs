@@ -17,6 +17,7 @@
 //! auxiliary device controller; Intel UPI-41/42 data sheet.
 
 mod controller;
+mod key_types;
 mod keyboard;
 mod mouse;
 mod translate;
@@ -28,6 +29,7 @@ use controller::{
 use glassbox_device_api::{
     AccessSize, Device, IrqLine, PortIo, PortWindow, ResetKind, RestoreError, SaveRestore, VmClock, VmTime,
 };
+use glassbox_input::Key;
 use keyboard::Keyboard;
 use mouse::Mouse;
 use serde::{Deserialize, Serialize};
@@ -90,12 +92,12 @@ impl I8042 {
         i8042
     }
 
-    /// Presses and releases keys: scan codes of set 2, at most 16 bytes.
+    /// A key goes down or up. One that is held repeats by itself.
     ///
-    /// All are taken or, while the keyboard's buffer has no room for them, none
-    /// (`false`): try again when the guest has read some.
-    pub fn key_bytes(&mut self, codes: &[u8]) -> bool {
-        let taken = self.keyboard.type_codes(codes);
+    /// `false`, with nothing changed, while the keyboard's buffer has no room: try
+    /// again when the guest has read some.
+    pub fn key(&mut self, key: Key, down: bool) -> bool {
+        let taken = self.keyboard.key(self.clock.now(), key, down);
         self.settle();
         taken
     }
@@ -266,7 +268,7 @@ impl Device for I8042 {
 
     fn reset(&mut self, _kind: ResetKind) {
         self.controller = Controller::new();
-        self.keyboard = Keyboard::new();
+        self.keyboard.reset();
         self.mouse = Mouse::new();
         self.lines.reset.lower();
         self.settle();
@@ -276,10 +278,12 @@ impl Device for I8042 {
         let controller = &self.controller;
         let waits = !controller.has(COMMAND_KEYBOARD_OFF) && self.keyboard.has_data()
             || !controller.has(COMMAND_AUX_OFF) && self.mouse.has_data();
-        (controller.output.is_none() && waits).then_some(controller.ready_at)
+        let byte = (controller.output.is_none() && waits).then_some(controller.ready_at);
+        [byte, self.keyboard.deadline()].into_iter().flatten().min()
     }
 
-    fn advance(&mut self, _now: VmTime) {
+    fn advance(&mut self, now: VmTime) {
+        self.keyboard.advance(now);
         self.settle();
     }
 }

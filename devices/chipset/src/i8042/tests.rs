@@ -1,4 +1,5 @@
 use glassbox_device_api::{Device, ResetKind, VmTime};
+use glassbox_input::Key;
 use glassbox_testkit::{Bench, PortBus, check_save_restore_ports, fuzz_port_device};
 
 use super::{BYTE_TIME, I8042, I8042Lines};
@@ -27,6 +28,11 @@ fn drain(bench: &Bench, i8042: &mut I8042) -> Vec<u8> {
             bytes.push(i8042.in8(0));
         }
     }
+}
+
+/// Presses a key and lets it go.
+fn tap(i8042: &mut I8042, key: Key) -> bool {
+    i8042.key(key, true) && i8042.key(key, false)
 }
 
 fn controller(bench: &Bench, i8042: &mut I8042, command: u8) -> Vec<u8> {
@@ -102,7 +108,8 @@ fn keyboard_commands_are_answered() {
         (&[0xed, 0x05], &[0xfa, 0xfa]),
         (&[0xf3, 0x20], &[0xfa, 0xfa]),
         (&[0xf0, 0x00], &[0xfa, 0xfa, 0x02]),
-        (&[0xf0, 0x03], &[0xfa, 0xfe]),
+        (&[0xf0, 0x03], &[0xfa, 0xfa]),
+        (&[0xf0, 0x04], &[0xfa, 0xfe]),
         (&[0xfe], &[0xfa]),
         (&[0xf5], &[0xfa]),
         (&[0xf4], &[0xfa]),
@@ -117,7 +124,7 @@ fn keyboard_commands_are_answered() {
 fn each_key_byte_interrupts_and_arrives_a_byte_time_after_the_last_was_read() {
     let bench = Bench::new();
     let mut i8042 = i8042(&bench);
-    assert!(i8042.key_bytes(&[0x1c, 0xf0, 0x1c]));
+    assert!(tap(&mut i8042, Key::A));
     assert_eq!(bench.take_rises(1), 1);
     assert_eq!(i8042.in8(0), 0x1c);
     assert!(!bench.level(1));
@@ -133,8 +140,9 @@ fn translation_gives_set_1() {
     let mut i8042 = i8042(&bench);
     i8042.out8(1, 0x60);
     i8042.out8(0, 0x45);
-    i8042.key_bytes(&[0x1c, 0xf0, 0x1c, 0xe0, 0xf0, 0x75]);
-    assert_eq!(drain(&bench, &mut i8042), [0x1e, 0x9e, 0xe0, 0xc8]);
+    tap(&mut i8042, Key::A);
+    tap(&mut i8042, Key::ArrowUp);
+    assert_eq!(drain(&bench, &mut i8042), [0x1e, 0x9e, 0xe0, 0x48, 0xe0, 0xc8]);
     assert_eq!(keyboard(&bench, &mut i8042, &[0xf2]), [0xfa, 0xab, 0x41]);
 }
 
@@ -143,12 +151,18 @@ fn keys_wait_while_the_interface_is_off_and_the_buffer_is_bounded() {
     let bench = Bench::new();
     let mut i8042 = i8042(&bench);
     i8042.out8(1, 0xad);
-    for _ in 0..16 {
-        assert!(i8042.key_bytes(&[0x1c]));
+    for _ in 0..5 {
+        assert!(tap(&mut i8042, Key::A));
     }
-    assert!(!i8042.key_bytes(&[0x1c]));
+    assert!(i8042.key(Key::B, true));
+    assert!(!i8042.key(Key::B, false), "two bytes more than there is room for");
     assert_eq!(i8042.in8(1) & 1, 0);
     i8042.out8(1, 0xae);
+    i8042.in8(0);
+    assert!(bench.run_to_deadline(&mut i8042).is_some());
+    i8042.in8(0);
+    assert!(bench.run_to_deadline(&mut i8042).is_some());
+    assert!(i8042.key(Key::B, false));
     assert_eq!(drain(&bench, &mut i8042).len(), 16);
 }
 
@@ -157,7 +171,7 @@ fn a_disabled_keyboard_ignores_keys() {
     let bench = Bench::new();
     let mut i8042 = i8042(&bench);
     keyboard(&bench, &mut i8042, &[0xf5]);
-    assert!(i8042.key_bytes(&[0x1c]));
+    assert!(tap(&mut i8042, Key::A));
     assert!(drain(&bench, &mut i8042).is_empty());
 }
 
@@ -249,7 +263,7 @@ fn interrupts_follow_the_command_byte() {
     let mut i8042 = i8042(&bench);
     i8042.out8(1, 0x60);
     i8042.out8(0, 0x00);
-    i8042.key_bytes(&[0x1c]);
+    i8042.key(Key::A, true);
     assert!(!bench.level(1));
     i8042.out8(1, 0x60);
     i8042.out8(0, 0x01);
@@ -264,7 +278,8 @@ fn random_accesses_do_no_harm() {
     fuzz_port_device(2, |bench| {
         let mut i8042 = i8042(bench);
         i8042.mouse_motion(i32::MAX, i32::MIN, 9, 0xff);
-        i8042.key_bytes(&[0x1c, 0xf0, 0x1c]);
+        tap(&mut i8042, Key::A);
+        i8042.key(Key::B, true);
         i8042
     });
 }
@@ -273,7 +288,48 @@ fn random_accesses_do_no_harm() {
 fn a_restored_controller_is_the_saved_one() {
     check_save_restore_ports(2, |bench| {
         let mut i8042 = i8042(bench);
-        i8042.key_bytes(&[0x1c, 0xf0, 0x1c]);
+        tap(&mut i8042, Key::A);
+        i8042.key(Key::B, true);
         i8042
     });
+}
+
+#[test]
+fn a_held_key_repeats_at_the_rate_that_was_set_until_another_goes_down() {
+    let bench = Bench::new();
+    let mut i8042 = i8042(&bench);
+    // 250 ms, then 30 a second.
+    keyboard(&bench, &mut i8042, &[0xf3, 0x00]);
+    i8042.key(Key::A, true);
+    assert_eq!(i8042.in8(0), 0x1c);
+    const MS: u64 = 1_000_000;
+    for (wait, arrives) in [(249, false), (2, true), (31, false), (4, true)] {
+        bench.run(&mut i8042, VmTime(wait * MS));
+        assert_eq!(i8042.in8(1) & 1 != 0, arrives, "after {wait} ms more");
+        i8042.in8(0);
+    }
+    i8042.key(Key::ShiftLeft, true);
+    i8042.key(Key::ShiftLeft, false);
+    i8042.key(Key::A, false);
+    assert_eq!(drain(&bench, &mut i8042), [0x12, 0xf0, 0x12, 0xf0, 0x1c], "nothing repeats any more");
+}
+
+#[test]
+fn in_set_3_each_key_has_a_type() {
+    let bench = Bench::new();
+    let mut i8042 = i8042(&bench);
+    keyboard(&bench, &mut i8042, &[0xf0, 3]);
+    assert_eq!(keyboard(&bench, &mut i8042, &[0xf0, 0]), [0xfa, 0xfa, 3]);
+    tap(&mut i8042, Key::A);
+    tap(&mut i8042, Key::F1);
+    tap(&mut i8042, Key::ShiftLeft);
+    assert_eq!(drain(&bench, &mut i8042), [0x1c, 0x07, 0x12, 0xf0, 0x12]);
+    keyboard(&bench, &mut i8042, &[0xf8]);
+    tap(&mut i8042, Key::A);
+    assert_eq!(drain(&bench, &mut i8042), [0x1c, 0xf0, 0x1c]);
+    // Make only, for A alone.
+    keyboard(&bench, &mut i8042, &[0xfd, 0x1c, 0xf4]);
+    tap(&mut i8042, Key::A);
+    tap(&mut i8042, Key::B);
+    assert_eq!(drain(&bench, &mut i8042), [0x1c, 0x32, 0xf0, 0x32]);
 }
