@@ -9,6 +9,7 @@
 mod client;
 mod drive;
 mod error;
+mod foreign;
 mod format;
 mod image;
 mod lock;
@@ -25,7 +26,3 @@ pub use format::Format;
 pub use image::{Extent, ExtentKind, Image};
 pub use open::{OpenOptions, open};
 pub use qcow2::check::CheckReport;
-
-fn vmdk_hint(format: Format) -> String {
-    format!("{format} images are not read yet: convert it with `qemu-img convert -O raw`")
-}

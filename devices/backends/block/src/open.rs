@@ -2,6 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::ImageError;
+use crate::foreign::vdi::Vdi;
+use crate::foreign::vhd::Vhd;
+use crate::foreign::vhdx::Vhdx;
+use crate::foreign::{Foreign, vmdk};
 use crate::format::{self, Format, Found};
 use crate::image::Image;
 use crate::lock::Access;
@@ -9,7 +14,6 @@ use crate::qcow2::Qcow2;
 use crate::qcow2::header::Header;
 use crate::raw::Raw;
 use crate::storage::HostFile;
-use crate::{ImageError, vmdk_hint};
 
 /// What to open, and how.
 #[derive(Clone, Debug)]
@@ -106,7 +110,19 @@ fn open_above(options: &OpenOptions, above: &mut Vec<PathBuf>) -> Result<Box<dyn
             };
             Ok(Box::new(Qcow2::open(file, path, header, backing, options.writable)?))
         }
-        other => Err(ImageError::unsupported(path, vmdk_hint(other))),
+        Format::Vmdk => vmdk::open(file, access),
+        Format::Vdi => {
+            let layout = Vdi::read(&file)?;
+            Ok(Box::new(Foreign::new(file, layout)))
+        }
+        Format::Vhd => {
+            let layout = Vhd::read(&file)?;
+            Ok(Box::new(Foreign::new(file, layout)))
+        }
+        Format::Vhdx => {
+            let layout = Vhdx::read(&file)?;
+            Ok(Box::new(Foreign::new(file, layout)))
+        }
     }
 }
 

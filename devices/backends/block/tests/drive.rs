@@ -233,3 +233,59 @@ fn what_is_no_disk_is_refused_by_name() {
         assert!(error.to_string().contains(says), "{error}");
     }
 }
+
+#[test]
+fn headers_of_other_formats_never_make_it_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = glassbox_testkit::Rng::new(21);
+    let put = |bytes: &mut Vec<u8>, at: usize, what: &[u8]| bytes[at..at + what.len()].copy_from_slice(what);
+    let mut vdi = vec![0; 4096];
+    put(&mut vdi, 64, &[0x7F, 0x10, 0xDA, 0xBE, 1, 0, 1, 0]);
+    put(&mut vdi, 76, &[1]);
+    put(&mut vdi, 340, &[0, 2, 0, 0, 0, 4, 0, 0]);
+    put(&mut vdi, 368, &[0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 1]);
+    let mut vmdk = vec![0; 8192];
+    put(&mut vmdk, 0, b"KDMV\x01\0\0\0\x03\0\x03\0\0\x08\0\0\0\0\0\0\x80\0\0\0");
+    put(&mut vmdk, 44, &[0, 2]);
+    put(&mut vmdk, 56, &[1]);
+    put(&mut vmdk, 77, &[1]);
+    put(&mut vmdk, 512, &[2]);
+    put(&mut vmdk, 1024, &[8, 0, 0, 0, 9]);
+    let text =
+        "# Disk DescriptorFile\nversion=1\nRW 100 FLAT \"x-flat.vmdk\" 0\nRW 5 ZERO\n".as_bytes().to_vec();
+    file(&dir, "x-flat.vmdk", &[3; 512 * 100]);
+    for (good, name) in [(vdi, "x.vdi"), (vmdk, "y.vmdk"), (text, "x.vmdk")] {
+        let mut opened = 0;
+        for round in 0..400 {
+            let mut bytes = good.clone();
+            for _ in 0..random.below(4).min(round) {
+                let at = random.below(bytes.len().min(600) as u64) as usize;
+                bytes[at] = random.value() as u8;
+            }
+            let path = file(&dir, name, &bytes);
+            let options = DriveOptions { read_only: true, ..DriveOptions::new(path) };
+            let Ok(drive) = Drive::open(&options, Execution::Synchronous, Arc::new(|| {})) else { continue };
+            opened += 1;
+            let mut client = drive.client();
+            let size = client.medium().unwrap().bytes;
+            for offset in [0, size / 1024 * 512, size - 512] {
+                client.submit(BlockRequest::read(0, offset, 512));
+                client.poll().unwrap();
+            }
+        }
+        assert!(opened > 50, "{name}: {opened}");
+    }
+}
+
+#[test]
+fn a_format_that_is_only_read_is_written_in_an_overlay_at_most() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(&dir, "x.vmdk", b"# Disk DescriptorFile\nversion=1\nRW 8 ZERO\n");
+    let options = DriveOptions::new(path);
+    let error = Drive::open(&options, Execution::Synchronous, Arc::new(|| {})).unwrap_err();
+    assert!(error.to_string().contains("glassbox image convert"), "{error}");
+    let drive = open(&DriveOptions { ephemeral: true, ..options }, Execution::Synchronous);
+    let mut client = drive.client();
+    assert_eq!(ask(&mut *client, BlockRequest::write(1, 512, vec![4; 512])).result, Ok(()));
+    assert_eq!(read(&mut *client, 0, 1536), [vec![0; 512], vec![4; 512], vec![0; 512]].concat());
+}

@@ -58,10 +58,27 @@ fn images_that_qemu_made_are_read() {
         (&["-O", "qcow2", "-c", "-o", "compression_type=zstd"], "zstd.qcow2"),
         (&["-O", "qcow2", "-c", "-o", "cluster_size=4096,refcount_bits=64"], "zlib4k.qcow2"),
         (&["-O", "qcow2", "-o", "preallocation=metadata"], "metadata.qcow2"),
+        (&["-O", "vmdk"], "sparse.vmdk"),
+        (&["-O", "vmdk", "-o", "subformat=streamOptimized"], "stream.vmdk"),
+        (&["-O", "vmdk", "-o", "subformat=monolithicFlat"], "flat.vmdk"),
+        (&["-O", "vmdk", "-o", "subformat=twoGbMaxExtentSparse"], "split.vmdk"),
+        (&["-O", "vmdk", "-o", "subformat=twoGbMaxExtentFlat"], "splitflat.vmdk"),
+        (&["-O", "vdi"], "dynamic.vdi"),
+        (&["-O", "vdi", "-o", "static=on"], "static.vdi"),
+        (&["-O", "vpc", "-o", "force_size=on"], "dynamic.vhd"),
+        (&["-O", "vpc", "-o", "subformat=fixed,force_size=on"], "fixed.vhd"),
+        (&["-O", "vhdx"], "dynamic.vhdx"),
+        (&["-O", "vhdx", "-o", "subformat=fixed"], "fixed.vhdx"),
     ];
     for (options, name) in formats {
         convert(options, name);
         assert!(bytes_of(&at(name)) == disk, "{name}");
+        let format: Format = name.split('.').nth(1).unwrap().parse().unwrap();
+        assert_eq!(tools::info(&at(name), None).unwrap().format, format, "{name}");
+        let target = at("copy.qcow2");
+        tools::convert(&OpenOptions::new(at(name)), &target, Format::Qcow2, true, &mut |_, _| {}).unwrap();
+        qemu_img(dir.path(), &["compare", "-q", "disk.raw", "copy.qcow2"]);
+        qemu_img(dir.path(), &["check", "-q", "copy.qcow2"]);
         let report = tools::check(&at(name), None).unwrap();
         assert!(report.is_none_or(|report| (report.errors, report.leaks) == (0, 0)), "{name}");
     }
