@@ -111,6 +111,26 @@ impl Disk {
         self.queue.clear();
     }
 
+    /// The controller gives up on what is under way: it will neither fetch nor send
+    /// the data.
+    pub fn cut_off(&mut self) {
+        let failed = self.queue.failed_log();
+        self.drop_work();
+        self.queue.restore_failed(failed);
+        self.interface.finish();
+        self.interface.interrupt = false;
+    }
+
+    /// Whether nothing but a reset wakes it.
+    pub fn is_asleep(&self) -> bool {
+        self.settings.power == Power::Sleep
+    }
+
+    /// Whether something is under way at the back end.
+    pub fn is_waiting(&self) -> bool {
+        self.interface.phase() == Phase::Busy && self.job != Job::None || self.queue.is_waiting()
+    }
+
     /// Leaves signature and diagnostic code, as after any reset.
     pub fn diagnose(&mut self) {
         self.drop_work();
@@ -136,13 +156,14 @@ impl Disk {
 
     /// The host wrote the command register.
     pub fn execute(&mut self, code: u8) {
-        if self.settings.power == Power::Sleep {
+        if self.is_asleep() {
             return;
         }
         self.interface.interrupt = false;
         self.interface.registers.error = 0;
         self.interface.registers.status = status::DRDY | status::DSC;
-        if self.queue.is_busy() || self.queue.failed_log().is_some() && code != command::READ_LOG_EXT {
+        let reads_log = matches!(code, command::READ_LOG_EXT | command::READ_LOG_DMA_EXT);
+        if self.queue.is_busy() || self.queue.failed_log().is_some() && !reads_log {
             // Only a queued command may follow a queued one (ACS-3 4.14.2): all of them end.
             if self.queue.is_busy() {
                 self.drop_work();
@@ -416,7 +437,7 @@ impl Disk {
     /// Waits for the back end and takes its answers: before the state is saved.
     pub fn quiesce(&mut self) {
         // A command may need several requests.
-        while self.interface.phase() == Phase::Busy && self.job != Job::None || self.queue.is_waiting() {
+        while self.is_waiting() {
             self.backend.drain();
             self.poll();
         }

@@ -88,6 +88,38 @@ impl Drive {
         matches!(self, Self::Cdrom(_))
     }
 
+    /// Whether the block that is wanted is a command packet.
+    pub fn wants_packet(&self) -> bool {
+        match self {
+            Self::Disk(_) => false,
+            Self::Cdrom(drive) => drive.wants_packet(),
+        }
+    }
+
+    /// Whether something is under way at the back end.
+    pub fn is_waiting(&self) -> bool {
+        match self {
+            Self::Disk(disk) => disk.is_waiting(),
+            Self::Cdrom(drive) => drive.is_waiting(),
+        }
+    }
+
+    /// The controller gives up on what is under way.
+    pub fn cut_off(&mut self) {
+        match self {
+            Self::Disk(disk) => disk.cut_off(),
+            Self::Cdrom(drive) => drive.cut_off(),
+        }
+    }
+
+    /// Whether nothing but a reset wakes it.
+    pub fn is_asleep(&self) -> bool {
+        match self {
+            Self::Disk(disk) => disk.is_asleep(),
+            Self::Cdrom(drive) => drive.is_asleep(),
+        }
+    }
+
     /// The host wrote the command register.
     pub fn execute(&mut self, code: u8) {
         match self {

@@ -9,7 +9,7 @@ use super::command::{self, AccessKind};
 use super::disk::Disk;
 use super::geometry::SECTOR;
 use super::identify::{Attachment, QUEUE_DEPTH, checksum};
-use super::registers::{device, error, status};
+use super::registers::{device, error};
 use super::settings::Power;
 use super::span::{CHUNK, Span, SpanStep};
 use super::transfer::failure;
@@ -221,7 +221,6 @@ impl Disk {
                 let (kind, lba) = (queued.kind, queued.span.lba);
                 log::warn!("disk {}: sector {lba}: {kind:?} failed: {reason}", self.identity.serial);
                 let (status, error) = failure(kind, &reason);
-                let status = if error == 0 { status | status::ERR } else { status };
                 self.drop_work();
                 self.interface.end_command(status, error);
                 self.queue.failed =

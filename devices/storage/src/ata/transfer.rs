@@ -166,27 +166,23 @@ impl Disk {
                 show_address(&mut self.interface.registers, &self.settings, ext, lba);
                 self.interface.registers.count.set(left as u16);
                 self.job = Job::None;
-                match failure(kind, &reason) {
-                    (status, 0) => {
-                        self.interface.end_command(status, 0);
-                        self.interface.interrupt = true;
-                    }
-                    (_, error) => self.interface.fail(error),
-                }
+                let (status, error) = failure(kind, &reason);
+                self.interface.end_command(status, error);
+                self.interface.interrupt = true;
             }
         }
     }
 }
 
 /// Status and error registers of a failed access. A write that the host could not
-/// store is a device fault: there is no bit for it in the error register.
+/// store is a device fault: no bit of the error register says more than ABRT.
 pub(super) fn failure(kind: AccessKind, reason: &BlockError) -> (u8, u8) {
     let failed = status::DRDY | status::DSC | status::ERR;
     match reason {
         BlockError::ReadOnly | BlockError::NoMedium => (failed, error::ABRT),
         BlockError::OutOfRange => (failed, error::IDNF),
         BlockError::NoSpace | BlockError::Host(_) if kind == AccessKind::Write => {
-            (status::DRDY | status::DSC | status::DF, 0)
+            (failed | status::DF, error::ABRT)
         }
         BlockError::NoSpace | BlockError::Host(_) => (failed, error::UNC),
     }

@@ -116,6 +116,28 @@ impl Cdrom {
         self.task = Task::None;
     }
 
+    /// The controller gives up on what is under way.
+    pub fn cut_off(&mut self) {
+        self.drop_work();
+        self.interface.finish();
+        self.interface.interrupt = false;
+    }
+
+    /// Whether nothing but a reset wakes it.
+    pub fn is_asleep(&self) -> bool {
+        self.settings.power == Power::Sleep
+    }
+
+    /// Whether something is under way at the back end.
+    pub fn is_waiting(&self) -> bool {
+        self.interface.phase() == Phase::Busy && self.task != Task::None
+    }
+
+    /// Whether the block that is wanted is a command packet.
+    pub fn wants_packet(&self) -> bool {
+        self.task == Task::Packet
+    }
+
     /// Leaves signature and diagnostic code, as after any reset. DRDY stays clear
     /// until the first command.
     pub fn diagnose(&mut self) {
@@ -152,7 +174,7 @@ impl Cdrom {
             self.interface.registers.device = selected & crate::ata::registers::device::DEV;
             return;
         }
-        if self.settings.power == Power::Sleep {
+        if self.is_asleep() {
             return;
         }
         self.interface.interrupt = false;
@@ -433,7 +455,7 @@ impl Cdrom {
 
     /// Waits for the back end and takes its answers: before the state is saved.
     pub fn quiesce(&mut self) {
-        while self.interface.phase() == Phase::Busy && self.task != Task::None {
+        while self.is_waiting() {
             self.backend.drain();
             self.poll();
         }

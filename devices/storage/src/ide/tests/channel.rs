@@ -214,7 +214,7 @@ fn host_errors_are_errors_of_the_drive() {
     backend.fail_next(BlockError::NoSpace);
     rig.command(0x30, 43, 1);
     rig.write_block(&[0; 512]);
-    assert_eq!((rig.status(), rig.in8(3)), (0x70, 43), "write fault");
+    assert_eq!((rig.status(), rig.in8(1), rig.in8(3)), (0x71, 0x04, 43), "write fault");
     backend.fail_next(host());
     rig.command(0xe7, 0, 0);
     assert_eq!((rig.status(), rig.in8(1)), (0x51, 0x04));
