@@ -184,6 +184,17 @@ impl Key {
         )
     }
 
+    /// The key with this make code in set 1; with its prefix in the high byte, as
+    /// in `0xe048`, or in bit 7, as the RFB protocol has it.
+    pub fn from_set1(code: u16) -> Option<Self> {
+        let code = if code & 0xff80 == 0x80 { E0 | code & 0x7f } else { code };
+        match code {
+            0x54 | 0xe037 => Some(Self::PrintScreen),
+            0xe046 => Some(Self::Pause),
+            _ => Self::ALL.iter().copied().find(|key| key.set1() == code && code != 0),
+        }
+    }
+
     pub(crate) const fn set1(self) -> u16 {
         self.codes().0
     }
@@ -215,6 +226,15 @@ mod tests {
             assert!(!names.contains(alias));
             assert_eq!(Key::from_name(alias), Some(*key));
         }
+    }
+
+    #[test]
+    fn keys_are_found_by_set_1_codes() {
+        assert_eq!(Key::from_set1(0x1e), Some(Key::A));
+        assert_eq!(Key::from_set1(0xe048), Some(Key::ArrowUp));
+        assert_eq!(Key::from_set1(0xc8), Some(Key::ArrowUp));
+        assert_eq!(Key::from_set1(0xb7), Some(Key::PrintScreen));
+        assert_eq!(Key::from_set1(0), None);
     }
 
     #[test]

@@ -5,15 +5,18 @@
 //! | --- | --- |
 //! | `key` | [`Key`], with codes in the three scan code sets |
 //! | `encode` | the bytes that a keyboard sends |
+//! | `event` | keys and pointer as events |
 //! | `layout` | which keys type a character |
 //! | `script` | `--keys`: wait for text, then type |
 
 mod encode;
+mod event;
 mod key;
 mod layout;
 mod script;
 
 pub use encode::{Held, ScanSet, encode};
+pub use event::{Buttons, InputEvent};
 pub use key::Key;
 pub use layout::{Layout, Stroke};
 pub use script::{KeyScript, ScriptError, Step, keys};
