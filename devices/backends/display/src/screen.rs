@@ -73,6 +73,13 @@ impl Screen {
         (state.picture.width, state.picture.height)
     }
 
+    /// Hands out the picture with its version.
+    #[cfg(feature = "window")]
+    pub(crate) fn look<R>(&self, look: impl FnOnce(u64, &Picture) -> R) -> R {
+        let state = self.state();
+        look(state.version, &state.picture)
+    }
+
     /// Waits for another version than `seen`, or to be woken, and hands out the
     /// picture. `None` when the screen is closed.
     pub(crate) fn wait<R>(&self, seen: u64, look: impl FnOnce(u64, &Picture) -> R) -> Option<R> {

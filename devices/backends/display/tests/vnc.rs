@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use glassbox_input::{Buttons, InputEvent, Key, Layout};
-use glassbox_vnc::{Picture, Screen, VncError, VncServer};
+use glassbox_screen::{Picture, Screen, VncError, VncServer};
 
 fn server(screen: &Screen) -> (VncServer, Receiver<InputEvent>) {
     let (sender, events) = channel();

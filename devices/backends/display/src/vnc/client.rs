@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use glassbox_input::{Buttons, InputEvent, Key, Layout};
 
-use crate::encoding::{self, DESKTOP_SIZE, EXTENDED_KEY, RAW, Rect, ZRLE, Zrle};
-use crate::message::Message;
-use crate::pixel::PixelFormat;
-use crate::{InputSink, Picture, Screen, keysym};
+use super::encoding::{self, DESKTOP_SIZE, EXTENDED_KEY, RAW, Rect, ZRLE, Zrle};
+use super::keysym;
+use super::message::Message;
+use super::pixel::PixelFormat;
+use crate::{InputSink, Picture, Screen};
 
 /// Buttons 4 and 5 of the protocol are the wheel.
 const WHEEL_UP: u8 = 1 << 3;

@@ -2,8 +2,8 @@
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
+use super::pixel::PixelFormat;
 use crate::Picture;
-use crate::pixel::PixelFormat;
 
 /// Raw encoding.
 pub const RAW: i32 = 0;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use des::Des;
 use des::cipher::{BlockCipherEncrypt, KeyInit};
 
-use crate::pixel::PixelFormat;
+use super::pixel::PixelFormat;
 
 const VERSION: &[u8; 12] = b"RFB 003.008\n";
 const NO_SECURITY: u8 = 1;

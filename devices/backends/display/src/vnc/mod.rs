@@ -1,7 +1,7 @@
 //! The screen for VNC clients: a server of the RFB protocol 3.8 (RFC 6143).
 //!
-//! Whoever has the pictures [`publish`](Screen::publish)es them; each client is
-//! sent what differs from what it has, when it asks. Nobody waits for a client.
+//! Each client is sent what differs from what it has, when it asks. Nobody waits
+//! for a client.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -19,8 +19,6 @@ mod handshake;
 mod keysym;
 mod message;
 mod pixel;
-mod screen;
 mod server;
 
-pub use screen::{Picture, Screen};
-pub use server::{InputSink, VncError, VncServer};
+pub use server::{VncError, VncServer};

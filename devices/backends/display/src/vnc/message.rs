@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::pixel::FORMAT_SIZE;
+use super::pixel::FORMAT_SIZE;
 
 /// A message of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]

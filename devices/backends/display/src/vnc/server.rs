@@ -7,14 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use glassbox_input::{InputEvent, Layout};
+use glassbox_input::Layout;
 use thiserror::Error;
 
-use crate::handshake::shake_hands;
-use crate::{Screen, client};
-
-/// Where keys and pointer of all clients go.
-pub type InputSink = Arc<dyn Fn(InputEvent) + Send + Sync>;
+use super::client;
+use super::handshake::shake_hands;
+use crate::{InputSink, Screen};
 
 /// More clients than this at once are sent away.
 const MOST_CLIENTS: usize = 16;
