@@ -2,13 +2,14 @@
 //! what its services see of processor and board.
 
 use crate::clock::MachineClock;
-use crate::{BiosImage, BuiltInBios, Machine};
+use crate::{BiosImage, BuiltInBios, Machine, boot};
 use glassbox_cpu::{Cpu, CpuState, Exception, SegReg, gpr};
 use glassbox_device_api::{AccessSize, Device, PortIo, PortWindow, ResetKind, VmTime};
 use glassbox_memory::Gpa;
 use glassbox_services::rom::TRAP_PORT;
 use glassbox_services::{Bios, BiosConfig, BiosHost, GuestFault, Register, Registers, SegmentRegister};
-use glassbox_x86_spec::control::Flags;
+use glassbox_tables::{E820Entry, TablesConfig, pc_memory_map};
+use glassbox_x86_spec::control::{Cr0, Flags};
 
 /// The port that stubs write to. The engine is left behind the `OUT`, which ends
 /// a block, before it looks at interrupts: nothing runs in between.
@@ -60,7 +61,7 @@ pub(crate) struct BuiltIn {
 impl BuiltIn {
     /// A BIOS that is set up as asked for.
     pub fn new(setup: &BuiltInBios) -> Self {
-        Self { bios: Bios::new(BiosConfig { boot_order: setup.boot_order.clone() }) }
+        Self { bios: Bios::new(BiosConfig { boot_order: setup.boot_order.clone(), ..BiosConfig::default() }) }
     }
 
     /// The ROM.
@@ -119,6 +120,19 @@ impl BiosHost for Host<'_> {
 
     fn now(&self) -> VmTime {
         self.clock.now()
+    }
+
+    fn prepare(&mut self) -> Vec<E820Entry> {
+        self.cpu.state.cr0 = Cr0::ET;
+        self.cpu.set_firmware_mtrrs(boot::DEVICES_START);
+        match glassbox_tables::install(&self.cpu.memory, &TablesConfig::new(vec![0])) {
+            Ok(installed) => installed.e820,
+            Err(error) => {
+                // The first time, before the chipset makes the area RAM.
+                log::debug!("no ACPI tables: {error}");
+                pc_memory_map(self.cpu.memory.low_ram_size(), self.cpu.memory.high_ram_size(), &[])
+            }
+        }
     }
 }
 

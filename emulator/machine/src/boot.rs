@@ -10,7 +10,7 @@ use glassbox_x86_spec::control::{Cr0, Cr4, Efer, Flags};
 use glassbox_x86_spec::segment as attr;
 
 /// C0000000h to FFFFFFFFh, where devices are: uncached by the MTRRs.
-const DEVICES_START: u64 = 0xC000_0000;
+pub(crate) const DEVICES_START: u64 = 0xC000_0000;
 
 const ONE_MIB: u64 = 1 << 20;
 const FOUR_GIB: u64 = 1 << 32;

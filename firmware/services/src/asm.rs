@@ -282,6 +282,11 @@ impl Assembler {
         self.bytes(&[0x07 + 8 * register as u8]);
     }
 
+    /// `POPA`
+    pub fn popa(&mut self) {
+        self.bytes(&[0x61]);
+    }
+
     /// `PUSHAD`
     pub fn pushad(&mut self) {
         self.bytes(&[0x66, 0x60]);

@@ -1,10 +1,18 @@
 //! The BIOS: its ROM, its state, and who serves which trap.
 
+use crate::apm::{self, Apm};
+use crate::boot::{self, BootState};
 use crate::call::{BiosHost, Call, Flow, GuestFault, ServiceResult};
+use crate::drive::{Drive, DriveKind};
+use crate::eltorito::Emulation;
+use crate::mouse::{self, Job};
+use crate::post::{self, RomScan};
 use crate::registers::{Registers, SegmentRegister};
 use crate::rom::{ROM_SEGMENT, Rom, Site};
 use crate::service::Service;
-use crate::{int10, int12, int13, int15};
+use crate::{int1a, int08, int09, int10, int12, int13, int14, int15, int16, int17, pci_bios, tables};
+use glassbox_device_api::VmTime;
+use glassbox_tables::E820Entry;
 
 /// A kind of drive to boot from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,27 +25,118 @@ pub enum BootDevice {
     Disk,
 }
 
+/// The processors, as tables tell of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Processors {
+    /// Local APIC IDs, the boot processor first.
+    pub apic_ids: Vec<u8>,
+    /// ID of the I/O APIC.
+    pub ioapic_id: u8,
+    /// CPUID leaf 1, EAX.
+    pub signature: u32,
+    /// CPUID leaf 1, EDX.
+    pub features: u32,
+}
+
+impl Default for Processors {
+    fn default() -> Self {
+        Self { apic_ids: vec![0], ioapic_id: 0, signature: 0, features: 0 }
+    }
+}
+
 /// What the BIOS is told about the machine.
 #[derive(Default)]
 pub struct BiosConfig {
-    /// Kinds of drives in the order in which they are tried.
+    /// Kinds of drives in the order in which they are tried. If nothing is said,
+    /// drives by their boot index, then disks, CD-ROMs and floppies.
     pub boot_order: Vec<BootDevice>,
+    /// The drives, those of a kind in the order of their numbers.
+    pub drives: Vec<Drive>,
+    /// The processors.
+    pub processors: Processors,
 }
 
 /// The built-in BIOS.
 pub struct Bios {
     rom: Rom,
-    /// Kinds of drives in the order in which they are tried.
-    pub boot_order: Vec<BootDevice>,
+    pub(crate) boot_order: Vec<BootDevice>,
+    pub(crate) processors: Processors,
     /// The reset line was pulled since the last POST.
-    pub cold: bool,
+    pub(crate) cold: bool,
+    pub(crate) floppies: Vec<Drive>,
+    pub(crate) disks: Vec<Drive>,
+    pub(crate) cds: Vec<Drive>,
+    /// A CD that was booted, and what it looks like.
+    pub(crate) emulation: Option<Emulation>,
+    /// What INT 15h AX=E820h tells.
+    pub(crate) e820: Vec<E820Entry>,
+    pub(crate) scan: RomScan,
+    pub(crate) boot: BootState,
+    pub(crate) apm: Apm,
+    /// A command that is on its way to the mouse.
+    pub(crate) mouse: Option<Job>,
+    /// Since when a service has been waiting.
+    pub(crate) waiting_since: Option<VmTime>,
 }
 
 impl Bios {
     /// A BIOS for a machine.
     pub fn new(config: BiosConfig) -> Self {
-        let BiosConfig { boot_order } = config;
-        Self { rom: Rom::new(), boot_order, cold: true }
+        let BiosConfig { boot_order, drives, processors } = config;
+        let mut bios = Self {
+            rom: Rom::new(),
+            boot_order,
+            processors,
+            cold: true,
+            floppies: Vec::new(),
+            disks: Vec::new(),
+            cds: Vec::new(),
+            emulation: None,
+            e820: Vec::new(),
+            scan: RomScan::default(),
+            boot: BootState::default(),
+            apm: Apm::default(),
+            mouse: None,
+            waiting_since: None,
+        };
+        for drive in drives {
+            match drive.kind {
+                DriveKind::Floppy => bios.floppies.push(drive),
+                DriveKind::Disk => bios.disks.push(drive),
+                DriveKind::CdRom => bios.cds.push(drive),
+            }
+        }
+        bios
+    }
+
+    /// POST begins: nothing is under way any more.
+    pub(crate) fn restart(&mut self) {
+        self.emulation = None;
+        self.scan = RomScan::default();
+        self.boot = BootState::default();
+        self.apm = Apm::default();
+        self.mouse = None;
+        self.waiting_since = None;
+        for drive in self.floppies.iter_mut().chain(&mut self.disks).chain(&mut self.cds) {
+            drive.restart();
+        }
+    }
+
+    /// How much of `limit` is left since the first call of a service that waits.
+    /// The service takes [`waiting_since`](Self::waiting_since) back when it is done.
+    pub(crate) fn time_left(&mut self, call: &Call<'_>, limit: VmTime) -> VmTime {
+        let now = call.host.now();
+        let since = *self.waiting_since.get_or_insert(now);
+        VmTime(limit.0.saturating_sub(now.0.saturating_sub(since.0)))
+    }
+
+    /// Whether a service goes on waiting; when `limit` is over, it does not.
+    pub(crate) fn waits_longer(&mut self, call: &Call<'_>, limit: VmTime) -> bool {
+        let waits = self.time_left(call, limit) > VmTime(0);
+        if !waits {
+            self.waiting_since = None;
+        }
+        waits
     }
 
     /// Power-on, or the reset line: whatever the CMOS says, the next POST is a whole one.
@@ -48,6 +147,10 @@ impl Bios {
     /// The ROM that the machine maps at F0000h and below 4 GiB.
     pub fn rom(&self) -> &Rom {
         &self.rom
+    }
+
+    pub(crate) fn rom_mut(&mut self) -> &mut Rom {
+        &mut self.rom
     }
 
     /// A stub wrote to the trap port: runs its service. `regs` are those behind
@@ -63,7 +166,7 @@ impl Bios {
         let mut call = Call { regs: *regs, host, frame: site.frame };
         match self.dispatch(&site, &mut call) {
             Ok(flow) => {
-                let (cs, ip) = self.target(&site, flow, &call);
+                let (cs, ip) = self.goes_on_at(&site, flow, &call);
                 *regs = call.regs;
                 match cs {
                     Some(cs) => (regs.cs, regs.ip) = (SegmentRegister::real(cs), ip.into()),
@@ -79,7 +182,7 @@ impl Bios {
     }
 
     /// Where the processor goes on; a code segment where it is another one.
-    fn target(&self, site: &Site, flow: Flow, call: &Call<'_>) -> (Option<u16>, u16) {
+    fn goes_on_at(&self, site: &Site, flow: Flow, call: &Call<'_>) -> (Option<u16>, u16) {
         match (flow, site.wait) {
             // HLT is not for virtual-8086 mode.
             (Flow::Wait, Some((_, spin))) if call.is_v86() => (None, spin),
@@ -95,15 +198,44 @@ impl Bios {
 
     fn dispatch(&mut self, site: &Site, call: &mut Call<'_>) -> ServiceResult {
         match site.service {
-            Service::Post => int10::post(self, call).map(|()| Flow::Done),
+            Service::Post => post::post(self, call),
+            Service::OptionRoms => post::option_roms(self, call),
+            Service::Nmi => nmi(call),
+            Service::Int05 => int17::print_screen(call),
+            Service::Int08 => int08::tick(call),
+            Service::Int09 => int09::scan_code(call),
+            Service::Pause => int09::paused(call),
+            Service::Int0E => int08::floppy(call),
             Service::Int10 => int10::service(self, call),
             Service::Int11 => int12::equipment(call),
             Service::Int12 => int12::base_memory(call),
             Service::Int13 => int13::service(self, call),
+            Service::Int14 => int14::service(self, call),
             Service::Int15 => int15::service(self, call),
-            _ => Ok(Flow::Done),
+            Service::Int16 => int16::service(call),
+            Service::Int17 => int17::service(self, call),
+            Service::Int18 => boot::gave_up(self, call),
+            Service::Int19 => boot::bootstrap(self, call),
+            Service::Int1A => int1a::service(self, call),
+            Service::Int70 => int08::rtc(call),
+            Service::Int74 => mouse::interrupt(self, call),
+            Service::DiskIrq => int08::disk(call),
+            Service::UnusedIrq => int08::unused(call),
+            Service::Bios32 => pci_bios::directory(self, call),
+            Service::PciBios32 => pci_bios::protected_mode(self, call),
+            Service::ApmProtected => apm::protected_mode(self, call),
+            Service::PlugAndPlay => tables::plug_and_play_call(call),
         }
     }
+}
+
+/// NMI: parity and channel checks are cleared, and that is all.
+fn nmi(call: &mut Call<'_>) -> ServiceResult {
+    let port = call.in8(0x61);
+    log::warn!("non-maskable interrupt, port 61h is {port:#04x}");
+    call.out8(0x61, port & 0x0F | 0x0C);
+    call.out8(0x61, port & 0x03);
+    Ok(Flow::Done)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::registers::{Registers, SegmentRegister};
 use crate::rom::Point;
 use glassbox_device_api::VmTime;
+use glassbox_tables::E820Entry;
 
 /// A memory access of a service raised a page fault in the caller's address
 /// space. The host delivers it and enters the service again, from its
@@ -62,6 +63,10 @@ pub trait BiosHost {
 
     /// Guest time.
     fn now(&self) -> VmTime;
+
+    /// POST: the machine prepares what is not on the board (caches, ranges of
+    /// memory types), puts ACPI tables into memory, and says which memory there is.
+    fn prepare(&mut self) -> Vec<E820Entry>;
 }
 
 /// Where the flags are that the caller will see.

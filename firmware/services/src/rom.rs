@@ -30,7 +30,7 @@
 use crate::asm::{Assembler, Byte, Condition, Label, SEGMENT_SIZE, Segment, Word};
 use crate::call::Frame;
 use crate::service::Service;
-use crate::{int10, int13, int15};
+use crate::{int10, int13, int14, int15};
 use std::collections::HashMap;
 
 /// The port that stubs write to. Nothing on a PC has it.
@@ -94,11 +94,7 @@ pub enum Point {
     OptionRoms,
     /// POST is over: INT 19h.
     Bootstrap,
-    /// A shutdown code wants the interrupt controllers told, then a jump through 40:67h.
-    ResumeWithEoi,
-    /// As the last, without telling them.
-    Resume,
-    /// The end of a block move that reset the processor.
+    /// The end of a block move that reset the processor, as the AT's.
     ResumeBlockMove,
     /// INT 09h: EOI and return.
     KeyDone,
@@ -116,10 +112,12 @@ pub enum Point {
     Alarm,
     /// INT 74h: where the mouse handler returns to.
     MouseReturn,
-    /// Prints nothing any more: halted for good, waiting for interrupts.
+    /// Halted, until a reset comes.
     Idle,
     /// INT 18h.
     NoBoot,
+    /// INT 19h after the next key.
+    WaitForKey,
     /// BIOS32 service directory.
     Bios32,
     /// PCI BIOS, 32-bit.
@@ -128,6 +126,8 @@ pub enum Point {
     Apm16,
     /// APM, 32-bit protected mode.
     Apm32,
+    /// Plug and Play BIOS.
+    PlugAndPlay,
     /// Interrupts of the master controller that nobody uses.
     UnusedMaster,
     /// Interrupts of the slave controller that nobody uses.
@@ -174,6 +174,7 @@ impl Rom {
         let mut b = Builder { a: Assembler::new(), sites: HashMap::new(), points: Vec::new() };
         int10::place(&mut b.a);
         int13::place(&mut b.a);
+        int14::place(&mut b.a);
         int15::place(&mut b.a);
         b.a.org(CODE);
         b.start_up();
@@ -310,27 +311,27 @@ impl Builder {
         self.a.hlt();
         self.a.jmp(idle);
 
-        self.point(Point::ResumeWithEoi);
-        self.eoi_both();
-        self.point(Point::Resume);
-        // JMP FAR [0467h]; DS is 0.
-        self.a.bytes(&[0xFF, 0x2E, 0x67, 0x04]);
         self.point(Point::ResumeBlockMove);
-        self.a.popad();
-        self.a.pop_segment(Segment::Es);
         self.a.pop_segment(Segment::Ds);
+        self.a.pop_segment(Segment::Es);
+        self.a.popa();
         self.a.iret();
 
         self.fixed(entry::INT19);
         self.a.sti();
-        self.trap_that_waits(Service::Int19, Frame::Live);
+        self.trap(Service::Int19, Frame::Live);
         self.a.int(0x18);
-        self.a.int(0x19);
-        self.a.iret();
+        // INT 18h: the next drive, or one character after the other of what failed.
         self.point(Point::NoBoot);
-        self.trap_that_waits(Service::Int18, Frame::Live);
+        let again = self.a.label_here();
+        self.a.sti();
+        self.trap(Service::Int18, Frame::Live);
+        self.a.int(0x10);
+        self.a.jmp(again);
+        self.point(Point::WaitForKey);
+        self.a.mov_byte(Byte::Ah, 0);
+        self.a.int(0x16);
         self.a.int(0x19);
-        self.a.iret();
     }
 
     /// Services that are entered by INT n and left by IRET.
@@ -487,6 +488,7 @@ impl Builder {
             (Point::PciBios32, Service::PciBios32),
             (Point::Apm16, Service::ApmProtected),
             (Point::Apm32, Service::ApmProtected),
+            (Point::PlugAndPlay, Service::PlugAndPlay),
         ] {
             self.point(point);
             self.trap(service, Frame::Live);

@@ -55,4 +55,6 @@ pub enum Service {
     PciBios32,
     /// APM from protected mode.
     ApmProtected,
+    /// Plug and Play BIOS.
+    PlugAndPlay,
 }

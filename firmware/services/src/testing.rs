@@ -91,6 +91,10 @@ impl BiosHost for FakeHost {
     fn now(&self) -> VmTime {
         self.now
     }
+
+    fn prepare(&mut self) -> Vec<glassbox_tables::E820Entry> {
+        glassbox_tables::pc_memory_map(64 << 20, 0, &[])
+    }
 }
 
 /// A BIOS, a host and the registers of a caller, whose stack is at 3000:0100h.
@@ -132,7 +136,10 @@ impl Bench {
     pub fn flags(&self) -> u32 {
         match self.frame {
             Frame::Live => self.regs.flags,
-            Frame::Interrupt => u32::from(self.host.memory[0x3_0104]),
+            Frame::Interrupt => {
+                let at = self.regs.ss.base + u32::from(self.regs.sp.word()) + 4;
+                self.host.memory[at as usize].into()
+            }
         }
     }
 
