@@ -163,6 +163,12 @@ pub trait BlockBackend: Send {
     }
 }
 
+/// A drive, from which every user gets a back end of its own.
+pub trait DriveSource: Send + Sync {
+    /// A back end for one more user.
+    fn client(&self) -> Box<dyn BlockBackend>;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ mod io;
 mod save;
 
 pub use backend::CharBackend;
-pub use block::{BlockBackend, BlockCompletion, BlockError, BlockOp, BlockRequest, Medium};
+pub use block::{BlockBackend, BlockCompletion, BlockError, BlockOp, BlockRequest, DriveSource, Medium};
 pub use clock::{ManualClock, TimeSource, VmClock, VmTime};
 pub use dma::{DmaBurst, DmaChannel};
 pub use interrupt::{InterruptQueue, IrqLine, MsiTarget, Signal};

@@ -172,6 +172,24 @@ impl PciBus {
         }
     }
 
+    /// Reads in a window of a function, as [`PciDevice::bar_read`]; all ones when
+    /// there is no such function.
+    pub fn bar_read(&mut self, at: FunctionAddress, bar: usize, offset: u64, size: AccessSize) -> u64 {
+        self.functions.get_mut(&at).map_or(size.mask(), |slot| slot.device.bar_read(bar, offset, size))
+    }
+
+    /// Writes in a window of a function, as [`PciDevice::bar_write`].
+    pub fn bar_write(&mut self, at: FunctionAddress, bar: usize, offset: u64, size: AccessSize, value: u64) {
+        if let Some(slot) = self.functions.get_mut(&at) {
+            slot.device.bar_write(bar, offset, size, value);
+        }
+    }
+
+    /// The next deadline of one function.
+    pub fn deadline_of(&self, at: FunctionAddress) -> Option<VmTime> {
+        self.functions.get(&at)?.device.next_deadline()
+    }
+
     /// The function that the address register selects: bus 0 only.
     fn selected(&self) -> Option<(FunctionAddress, u8)> {
         let on_bus_0 = self.address & ADDRESS_ENABLE != 0 && self.address >> 16 & 0xff == 0;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use glassbox_device_api::{AccessSize, Device, PciFunction, ResetKind, VmTime};
+use glassbox_device_api::{AccessSize, Device, Mmio, PciFunction, PortIo, ResetKind, VmTime};
 
 use crate::{BarMapping, PciDevice};
 
@@ -87,5 +87,25 @@ impl<T: PciDevice + ?Sized> PciDevice for Shared<T> {
 
     fn bar_write(&mut self, bar: usize, offset: u64, size: AccessSize, value: u64) {
         self.lock().bar_write(bar, offset, size, value);
+    }
+}
+
+impl<T: PortIo + ?Sized> PortIo for Shared<T> {
+    fn port_read(&mut self, offset: u16, size: AccessSize) -> u32 {
+        self.lock().port_read(offset, size)
+    }
+
+    fn port_write(&mut self, offset: u16, size: AccessSize, value: u32) {
+        self.lock().port_write(offset, size, value);
+    }
+}
+
+impl<T: Mmio + ?Sized> Mmio for Shared<T> {
+    fn mmio_read(&mut self, offset: u64, size: AccessSize) -> u64 {
+        self.lock().mmio_read(offset, size)
+    }
+
+    fn mmio_write(&mut self, offset: u64, size: AccessSize, value: u64) {
+        self.lock().mmio_write(offset, size, value);
     }
 }

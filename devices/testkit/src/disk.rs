@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use glassbox_device_api::{BlockBackend, BlockCompletion, BlockError, BlockOp, BlockRequest, Medium};
+use glassbox_device_api::{
+    BlockBackend, BlockCompletion, BlockError, BlockOp, BlockRequest, DriveSource, Medium,
+};
 
 #[derive(Debug, Default)]
 struct State {
@@ -137,5 +139,12 @@ impl BlockBackend for MemoryDisk {
 
     fn lock_medium(&mut self, locked: bool) {
         self.state().locked = locked;
+    }
+}
+
+/// All users share the answers: for tests with one user at a time.
+impl DriveSource for MemoryDisk {
+    fn client(&self) -> Box<dyn BlockBackend> {
+        Box::new(self.clone())
     }
 }

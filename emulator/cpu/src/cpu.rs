@@ -8,7 +8,7 @@ use crate::op::Op;
 use crate::state::{REG_BLOCK, REG_ZERO};
 use crate::{CpuBus, CpuSignals, CpuState};
 use glassbox_memory::GuestMemory;
-use glassbox_x86_spec::control::{Flags, dr7};
+use glassbox_x86_spec::control::{Cr0, Flags, dr7};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -129,6 +129,22 @@ impl Cpu {
         self.state.entropy = entropy;
         self.pending_db = 0;
         self.tlb.flush_all();
+        self.sync();
+    }
+
+    /// INIT: as [`reset`](Self::reset), but caches, x87 and vector registers,
+    /// MSRs and the A20 gate stay as they are (Intel SDM Vol. 3A 10.1, Table 10-1).
+    pub fn init(&mut self) {
+        let before = self.state.clone();
+        self.reset();
+        let kept = Cr0::CD | Cr0::NW;
+        self.state.cr0 = (self.state.cr0 - kept) | before.cr0 & kept;
+        self.state.xcr0 = before.xcr0;
+        self.state.mxcsr = before.mxcsr;
+        self.state.vec = before.vec;
+        self.state.fpu = before.fpu;
+        self.state.msr = before.msr;
+        self.state.a20 = before.a20;
         self.sync();
     }
 

@@ -1,13 +1,16 @@
 //! The built-in BIOS on this machine: the port that its stubs write to, and
 //! what its services see of processor and board.
 
+use crate::board::Placed;
 use crate::clock::MachineClock;
-use crate::{BiosImage, BuiltInBios, Machine, boot};
+use crate::{BiosImage, BuiltInBios, DriveInterface, DriveMedia, Machine, boot};
 use glassbox_cpu::{Cpu, CpuState, Exception, SegReg, gpr};
 use glassbox_device_api::{AccessSize, Device, PortIo, PortWindow, ResetKind, VmTime};
 use glassbox_memory::Gpa;
 use glassbox_services::rom::TRAP_PORT;
-use glassbox_services::{Bios, BiosConfig, BiosHost, GuestFault, Register, Registers, SegmentRegister};
+use glassbox_services::{
+    Bios, BiosConfig, BiosHost, Drive, DriveBus, DriveKind, GuestFault, Register, Registers, SegmentRegister,
+};
 use glassbox_tables::{E820Entry, TablesConfig, pc_memory_map};
 use glassbox_x86_spec::control::{Cr0, Flags};
 
@@ -56,12 +59,39 @@ impl PortIo for ServicePort {
 /// The BIOS of a machine.
 pub(crate) struct BuiltIn {
     bios: Bios,
+    tables: TablesConfig,
+}
+
+/// A drive as the services have it.
+fn drive(placed: &Placed) -> Drive {
+    let config = &placed.config;
+    let kind = match config.media {
+        DriveMedia::Disk => DriveKind::Disk,
+        DriveMedia::Cdrom => DriveKind::CdRom,
+        DriveMedia::Floppy => DriveKind::Floppy,
+    };
+    let mut drive = Drive::new(kind, config.name.clone(), config.source.client());
+    drive.boot_index = config.boot_index;
+    let Some(function) = placed.function else { return drive };
+    let pci = u16::from(function.slot()) << 3 | u16::from(function.function());
+    drive.on(match config.interface {
+        DriveInterface::Ide { channel, unit } => DriveBus::Ata { pci, channel, device: unit },
+        DriveInterface::Ahci { port } => DriveBus::Pci { pci, unit: port.into() },
+        _ => DriveBus::Pci { pci, unit: 0 },
+    })
 }
 
 impl BuiltIn {
-    /// A BIOS that is set up as asked for.
-    pub fn new(setup: &BuiltInBios) -> Self {
-        Self { bios: Bios::new(BiosConfig { boot_order: setup.boot_order.clone(), ..BiosConfig::default() }) }
+    /// A BIOS that is set up as asked for, with the board's drives.
+    pub fn new(setup: &BuiltInBios, placed: &[Placed], tables: TablesConfig) -> Self {
+        let mut placed: Vec<&Placed> = placed.iter().collect();
+        placed.sort_by_key(|placed| placed.config.interface);
+        let config = BiosConfig {
+            boot_order: setup.boot_order.clone(),
+            drives: placed.into_iter().map(drive).collect(),
+            ..BiosConfig::default()
+        };
+        Self { bios: Bios::new(config), tables }
     }
 
     /// The ROM.
@@ -79,6 +109,7 @@ impl BuiltIn {
 struct Host<'a> {
     cpu: &'a mut Cpu,
     clock: &'a MachineClock,
+    tables: &'a TablesConfig,
     /// The fault that a [`GuestFault`] stands for.
     fault: Option<Exception>,
 }
@@ -125,7 +156,7 @@ impl BiosHost for Host<'_> {
     fn prepare(&mut self) -> Vec<E820Entry> {
         self.cpu.state.cr0 = Cr0::ET;
         self.cpu.set_firmware_mtrrs(boot::DEVICES_START);
-        match glassbox_tables::install(&self.cpu.memory, &TablesConfig::new(vec![0])) {
+        match glassbox_tables::install(&self.cpu.memory, self.tables) {
             Ok(installed) => installed.e820,
             Err(error) => {
                 // The first time, before the chipset makes the area RAM.
@@ -145,7 +176,7 @@ impl Machine {
         }
         let before = registers(&self.cpu.state);
         let mut after = before;
-        let mut host = Host { cpu: &mut self.cpu, clock: &self.clock, fault: None };
+        let mut host = Host { cpu: &mut self.cpu, clock: &self.clock, tables: &built_in.tables, fault: None };
         let served = built_in.bios.serve(&mut after, &mut host);
         let fault = host.fault;
         apply(&mut self.cpu, &before, &after);

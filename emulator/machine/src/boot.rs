@@ -16,8 +16,9 @@ const ONE_MIB: u64 = 1 << 20;
 const FOUR_GIB: u64 = 1 << 32;
 
 /// How a BIOS leaves the chipset: PCI interrupts A and B on IRQ 10, C and D on
-/// IRQ 11, both level triggered; C0000h to FFFFFh are RAM.
-const BIOS_PORT_WRITES: [(u16, u8, u32); 9] = [
+/// IRQ 11, both level triggered; C0000h to FFFFFh are RAM; both IDE
+/// channels are decoded.
+const BIOS_PORT_WRITES: [(u16, u8, u32); 11] = [
     (CONFIG_ADDRESS, 4, 0x8000_0860),
     (CONFIG_DATA, 4, 0x0B0B_0A0A),
     (0x4D1, 1, 0x0C),
@@ -26,8 +27,12 @@ const BIOS_PORT_WRITES: [(u16, u8, u32); 9] = [
     (CONFIG_DATA + 2, 2, 0x3333),
     (CONFIG_ADDRESS, 4, 0x8000_005C),
     (CONFIG_DATA, 4, 0x3333_3333),
+    (CONFIG_ADDRESS, 4, 0x8000_0940),
+    (CONFIG_DATA, 4, 0x8000_8000),
     (CONFIG_ADDRESS, 4, 0),
 ];
+/// The IRQs of PCI interrupts A to D, as the routing registers above have them.
+const PIRQ_IRQS: [u8; 4] = [10, 10, 11, 11];
 const CONFIG_ADDRESS: u16 = 0xCF8;
 const CONFIG_DATA: u16 = 0xCFC;
 
@@ -39,15 +44,17 @@ pub(crate) fn leave_firmware_state(cpu: &mut Cpu, board: &mut Board) {
     for (port, size, value) in BIOS_PORT_WRITES {
         board.port_write(port, size, value);
     }
+    board.place_windows(PIRQ_IRQS);
+    board.devices.dma.set_up_cascade();
     board.interrupts.settle();
     cpu.set_firmware_mtrrs(DEVICES_START);
     cpu.set_a20(true);
 }
 
 /// Puts into memory what the machine boots, and the processor at its entry.
-pub(crate) fn load(cpu: &mut Cpu, source: &BootSource) -> Result<(), MachineError> {
+pub(crate) fn load(cpu: &mut Cpu, source: &BootSource, tables: &TablesConfig) -> Result<(), MachineError> {
     match source {
-        BootSource::Kernel(kernel) => load_kernel(cpu, kernel),
+        BootSource::Kernel(kernel) => load_kernel(cpu, kernel, tables),
         BootSource::Flat(flat) => load_flat(cpu, flat),
         BootSource::Sector(sector) => load_sector(cpu, sector),
         // It is mapped already, and the processor is at the reset vector.
@@ -100,9 +107,8 @@ fn enter_real_mode(cpu: &mut Cpu, address: u32) {
 }
 
 /// Puts ACPI tables and kernel into memory and the processor at its entry.
-fn load_kernel(cpu: &mut Cpu, kernel: &Kernel) -> Result<(), MachineError> {
-    let tables = TablesConfig::new(vec![0]);
-    let installed = glassbox_tables::install(&cpu.memory, &tables)?;
+fn load_kernel(cpu: &mut Cpu, kernel: &Kernel, tables: &TablesConfig) -> Result<(), MachineError> {
+    let installed = glassbox_tables::install(&cpu.memory, tables)?;
     let entry = glassbox_boot::load(
         &cpu.memory,
         &BootRequest {

@@ -34,6 +34,28 @@ pub enum MachineError {
     /// A BIOS image that no chip could hold.
     #[error("a BIOS image of {0} bytes: give a multiple of 64 KiB, at most 16 MiB")]
     BiosSize(usize),
+    /// Two drives at one place.
+    #[error("{name}: there is a drive at {place} already: choose another place")]
+    DriveTaken {
+        /// What the user calls it.
+        name: String,
+        /// Where it was to be.
+        place: String,
+    },
+    /// A drive where it cannot be.
+    #[error("{name}: there is no such drive at {place}: choose another interface")]
+    NoSuchPlace {
+        /// What the user calls it.
+        name: String,
+        /// Where it was to be.
+        place: String,
+    },
+    /// More drives than the board has room for.
+    #[error("too many drives: put some of them on another interface")]
+    TooManyDrives,
+    /// Video memory of an impossible size.
+    #[error("{0} bytes of video memory: give a power of two from 1 to 64 MiB")]
+    VideoMemory(u32),
     /// An instruction clock that stands still.
     #[error("an instruction clock of 0 MIPS never moves: give at least 1")]
     ClockStandsStill,

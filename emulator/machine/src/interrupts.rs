@@ -33,7 +33,7 @@ pub(crate) struct BoardRequests {
     pub reset: bool,
     /// The A20 gate changed to this.
     pub a20: Option<bool>,
-    /// The boot processor was sent an INIT.
+    /// The boot processor got an INIT, by message or by its pin.
     pub init: bool,
 }
 
@@ -103,7 +103,8 @@ impl Interrupts {
             Input::IoApic(pin) => self.ioapic.set_pin(pin.into(), level),
             Input::Nmi => self.wire_nmi(),
             Input::A20 => self.requests.a20 = Some(level),
-            Input::Init | Input::Reset => self.requests.reset |= level,
+            Input::Init => self.requests.init |= level,
+            Input::Reset => self.requests.reset |= level,
         }
     }
 

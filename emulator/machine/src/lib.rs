@@ -36,12 +36,13 @@ mod trace;
 
 pub use clock::{DEFAULT_MIPS, TSC_HZ};
 pub use config::{
-    BiosImage, BootSector, BootSource, BuiltInBios, ClockMode, DEFAULT_MEMORY, FlatImage, Kernel,
-    MachineConfig,
+    BiosImage, BootSector, BootSource, BuiltInBios, ClockMode, DEFAULT_MEMORY, DisplayConfig, DriveConfig,
+    DriveInterface, DriveMedia, FlatImage, Kernel, MachineConfig,
 };
 pub use control::{Control, Stop};
 pub use engine::EngineChoice;
 pub use error::MachineError;
+pub use glassbox_display::{TextCell, TextScreen};
 pub use glassbox_services::BootDevice;
 pub use machine::Machine;
 pub use report::CrashReport;

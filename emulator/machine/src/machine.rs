@@ -9,6 +9,7 @@ use crate::stats::{DeviceStats, ExitStats, Stats, TlbStats};
 use crate::{BootSource, ClockMode, Control, CrashReport, MachineConfig, MachineError, boot};
 use glassbox_cpu::{Cpu, CpuSignals, Observer};
 use glassbox_device_api::{ResetKind, VmClock, VmTime};
+use glassbox_display::TextScreen;
 use glassbox_memory::{Gpa, GuestMemory};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
@@ -59,6 +60,9 @@ impl Machine {
             memory: memory.clone(),
             rtc_seconds: rtc_seconds(config.clock),
             services: matches!(config.boot, BootSource::BuiltIn(_)),
+            legacy: config.boot.has_firmware(),
+            drives: config.drives,
+            display: config.display,
         })?;
         let board = Arc::new(Mutex::new(board));
         let bus = Box::new(ProcessorBus::new(Arc::clone(&board), clock.clone(), 0));
@@ -83,7 +87,11 @@ impl Machine {
         match &machine.source {
             BootSource::Bios(image) => boot::map_bios(&machine.cpu.memory, image)?,
             BootSource::BuiltIn(setup) => {
-                let bios = BuiltIn::new(setup);
+                let (placed, tables) = {
+                    let board = lock(&machine.board);
+                    (board.drives.clone(), board.tables())
+                };
+                let bios = BuiltIn::new(setup, &placed, tables);
                 boot::map_bios(&machine.cpu.memory, &bios.image())?;
                 machine.bios = Some(bios);
             }
@@ -115,6 +123,11 @@ impl Machine {
     /// [`MachineError::Memory`] where part of the range has no memory behind it.
     pub fn read_memory(&self, address: u64, to: &mut [u8]) -> Result<(), MachineError> {
         Ok(self.cpu.memory.read_bytes(Gpa(address), to)?)
+    }
+
+    /// What the text screen says; `None` without a display, or in a graphics mode.
+    pub fn text_screen(&self) -> Option<TextScreen> {
+        lock(&self.board).text_screen()
     }
 
     /// The last POST codes (port 80h), oldest first; repetitions are left out.
@@ -150,6 +163,18 @@ impl Machine {
         self.boot()
     }
 
+    /// INIT of the processor: it starts at the firmware's reset vector, and finds
+    /// memory and board as they are.
+    pub(crate) fn init(&mut self) {
+        log::info!("INIT");
+        self.cpu.init();
+    }
+
+    /// Whether firmware runs that a processor can restart at.
+    pub(crate) fn has_firmware(&self) -> bool {
+        self.source.has_firmware()
+    }
+
     /// Puts memory and processor into the state in which a boot loader enters the kernel.
     fn boot(&mut self) -> Result<(), MachineError> {
         let mut board = lock(&self.board);
@@ -158,7 +183,8 @@ impl Machine {
         } else if !matches!(self.source, BootSource::Bios(_)) {
             boot::leave_firmware_state(&mut self.cpu, &mut board);
         }
-        boot::load(&mut self.cpu, &self.source)?;
+        let tables = board.tables();
+        boot::load(&mut self.cpu, &self.source, &tables)?;
         Ok(())
     }
 

@@ -104,6 +104,12 @@ impl Machine {
                         return Ok(Outcome::Halted);
                     }
                 }
+                Exit::Stopped if self.has_firmware() => {
+                    self.exits.stopped += 1;
+                    log::warn!("triple fault: the machine starts anew");
+                    log::info!("{}", self.crash_report());
+                    self.shut_down()?;
+                }
                 Exit::Stopped => {
                     self.exits.stopped += 1;
                     return Ok(Outcome::Crashed(Box::new(self.crash_report())));
@@ -135,10 +141,12 @@ impl Machine {
         let service = board.devices.services.take();
         let a20 = board.a20();
         drop(board);
-        if requests.reset || requests.init {
-            // The boot processor has no firmware to start at after an INIT: it
-            // is the machine that starts anew.
+        if requests.reset || requests.init && self.bios.is_none() {
+            // After an INIT there is nothing to start at but our own firmware. What
+            // was made for other machines expects that the whole board is reset.
             self.reset()?;
+        } else if requests.init {
+            self.init();
         } else if requests.a20.is_some() && self.cpu.state.a20 != a20 {
             self.cpu.set_a20(a20);
         }
@@ -146,6 +154,15 @@ impl Machine {
             self.serve_bios();
         }
         Ok(None)
+    }
+
+    /// The processor gave up: a PC's chipset answers with INIT.
+    fn shut_down(&mut self) -> Result<(), MachineError> {
+        if self.bios.is_some() {
+            self.init();
+            return Ok(());
+        }
+        self.reset()
     }
 
     /// How many instructions to run until something is due.

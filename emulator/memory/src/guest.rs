@@ -152,8 +152,8 @@ impl GuestMemory {
         Ok(RamBlock { offset, len })
     }
 
-    /// Maps `len` bytes of a block from byte `at` of it on at `start`, above what
-    /// is mapped there already but below RAM. The same bytes may be mapped at
+    /// Maps `len` bytes of a block from byte `at` of it on at `start`, below what
+    /// is mapped there already, and below RAM. The same bytes may be mapped at
     /// several places.
     ///
     /// # Errors
@@ -209,8 +209,8 @@ impl GuestMemory {
         self.inner.map.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Maps a read-only image at `start`, above whatever was mapped there. Below
-    /// 1 MiB RAM gives way to it.
+    /// Maps a read-only image at `start`, for good. It is below RAM, which
+    /// [`set_shadow`](Self::set_shadow) takes away.
     ///
     /// # Errors
     /// [`MemoryError::NotRam`] where the image is not whole pages at a page

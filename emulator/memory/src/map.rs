@@ -1,6 +1,7 @@
 //! What is mapped where outside of ordinary RAM: ROM images, video memory, and
 //! the shadowed segments below 1 MiB.
 //!
+//! Mappings do not hide each other: the one that was made first is there.
 //! RAM from 0 to A0000h, from 1 MiB and from 4 GiB up is not in here: nothing can
 //! lie above it, as on a PC the host bridge claims these addresses before any
 //! other bus does.
@@ -56,7 +57,7 @@ pub(crate) struct Mapping {
     pub kind: BackingKind,
 }
 
-/// Mappings, the latest first, and the shadowed segments.
+/// Mappings, the oldest first, and the shadowed segments.
 #[derive(Debug)]
 pub(crate) struct MemoryMap {
     mappings: Vec<Mapping>,
@@ -77,11 +78,11 @@ impl MemoryMap {
         Self { mappings: Vec::new(), shadows: std::array::from_fn(shadow), last_id: 0 }
     }
 
-    /// Puts something on top of what is mapped already.
+    /// Puts something below what is mapped already.
     pub fn map(&mut self, start: u64, end: u64, offset: u64, kind: BackingKind) -> MappingId {
         self.last_id += 1;
         let id = MappingId(self.last_id);
-        self.mappings.insert(0, Mapping { id, start, end, offset, kind });
+        self.mappings.push(Mapping { id, start, end, offset, kind });
         id
     }
 
@@ -150,10 +151,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_mapping_is_on_top_and_comes_off_again() {
+    fn the_first_mapping_is_on_top_and_comes_off_again() {
         let mut map = MemoryMap::new();
-        map.map(0xE000_0000, 0xE000_2000, 0x10_0000, BackingKind::Ram);
         let rom = map.map(0xE000_1000, 0xE000_2000, 0x20_0000, BackingKind::Rom);
+        map.map(0xE000_0000, 0xE000_2000, 0x10_0000, BackingKind::Ram);
         let at = |map: &MemoryMap, at| map.lookup(Gpa(at)).map(|b| b.offset);
         assert_eq!(at(&map, 0xE000_1004), Some(0x20_0004));
         assert_eq!(map.lookup_write(Gpa(0xE000_1004)), WriteTarget::Dropped);

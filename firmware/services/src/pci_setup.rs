@@ -19,6 +19,8 @@ const CLASS: u8 = 0x08;
 const HEADER: u8 = 0x0E;
 const BAR0: u8 = 0x10;
 const EXPANSION_ROM: u8 = 0x30;
+/// Timing of both channels of a PIIX.
+const IDE_TIMING: u8 = 0x40;
 const INTERRUPT_LINE: u8 = 0x3C;
 const INTERRUPT_PIN: u8 = 0x3D;
 
@@ -135,6 +137,8 @@ pub(crate) fn run(call: &mut Call<'_>) {
         if read32(call, function, CLASS) >> 8 & 0xFF_FFFF == 0x01_0180 {
             let command = read16(call, function, COMMAND);
             write16(call, function, COMMAND, command | 1);
+            // Both channels answer (82371SB, IDETIM).
+            write32(call, function, IDE_TIMING, 0x8000_8000);
         }
     }
 }

@@ -76,6 +76,13 @@ pub fn isa_irq(irq: u8) -> Code {
     Code([&[0x22][..], &mask.to_le_bytes()].concat())
 }
 
+/// An ISA DMA channel: 0 to 3 move bytes, 5 to 7 words (small resource item 5,
+/// ACPI 6.5, 6.4.2.2).
+pub fn isa_dma(channel: u8) -> Code {
+    const WORDS: u8 = 2;
+    Code(vec![0x2A, 1 << (channel & 7), if channel < 4 { 0 } else { WORDS }])
+}
+
 /// Interrupts to choose from, level triggered, active low, shared (large
 /// resource item 9, 6.4.3.6).
 pub fn pci_irqs(irqs: &[u32]) -> Code {

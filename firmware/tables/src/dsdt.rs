@@ -16,11 +16,11 @@ const HPET_LENGTH: u32 = 0x400;
 const INTERRUPT_MODE: &str = "PICF";
 
 /// The DSDT of a board with this many processors.
-pub fn dsdt(processor_count: usize, hpet: bool) -> Vec<u8> {
+pub fn dsdt(processor_count: usize, hpet: bool, floppy: bool) -> Vec<u8> {
     let mut bus = processors(processor_count);
     // The links come first: the routing table refers to them.
     bus.extend(pci::interrupt_links());
-    bus.push(pci::host_bridge());
+    bus.push(pci::host_bridge(floppy));
     if hpet {
         bus.push(device("HPET", &[hid("PNP0103"), crs(&[memory(HPET_BASE, HPET_LENGTH)])]));
     }

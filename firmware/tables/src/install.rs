@@ -26,13 +26,15 @@ pub struct TablesConfig {
     pub hpet: Option<u32>,
     /// Whether there is a VGA adapter.
     pub vga: bool,
+    /// Whether there is a floppy disk controller.
+    pub floppy: bool,
 }
 
 impl TablesConfig {
     /// A board with these processors, I/O APIC ID 0, a three-comparator HPET
-    /// and no VGA.
+    /// and neither VGA nor floppy disk controller.
     pub fn new(processors: Vec<u32>) -> Self {
-        Self { processors, ioapic_id: 0, hpet: Some(0x8086_A201), vga: false }
+        Self { processors, ioapic_id: 0, hpet: Some(0x8086_A201), vga: false, floppy: false }
     }
 
     pub(crate) fn check(&self) -> Result<(), TablesError> {
@@ -86,7 +88,7 @@ pub fn install(memory: &GuestMemory, config: &TablesConfig) -> Result<Installed,
     // The root pointer comes first, but is known last.
     let mut layout = Layout { bytes: vec![0; RSDP_LENGTH] };
     let facs = layout.put(&fadt::facs(), FACS_ALIGN);
-    let dsdt = layout.put(&dsdt::dsdt(config.processors.len(), config.hpet.is_some()), ALIGN);
+    let dsdt = layout.put(&dsdt::dsdt(config.processors.len(), config.hpet.is_some(), config.floppy), ALIGN);
     let mut tables = vec![
         layout.put(&fadt::fadt(facs, dsdt, config.vga), ALIGN),
         layout.put(&madt::madt(&config.processors, config.ioapic_id), ALIGN),

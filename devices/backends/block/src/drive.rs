@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use glassbox_device_api::{BlockBackend, BlockCompletion, BlockError, BlockOp, BlockRequest, Medium};
+use glassbox_device_api::{
+    BlockBackend, BlockCompletion, BlockError, BlockOp, BlockRequest, DriveSource, Medium,
+};
 
 use crate::client::Client;
 use crate::error::to_block_error;
@@ -423,6 +425,12 @@ impl Drive {
     /// The file of the medium.
     pub fn path(&self) -> Option<PathBuf> {
         self.0.loaded().map(|loaded| Path::to_owned(&loaded.path))
+    }
+}
+
+impl DriveSource for Drive {
+    fn client(&self) -> Box<dyn BlockBackend> {
+        Drive::client(self)
     }
 }
 

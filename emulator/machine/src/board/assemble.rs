@@ -1,25 +1,30 @@
 //! Putting the board together: which device is where and what its wires lead to.
 
 use super::devices::DebugConsole;
-use super::{Board, Devices, Input, MmioDevice, PortDevice};
-use crate::MachineError;
+use super::storage::{Around, IDE_FUNCTION, Storage};
+use super::windows::{FunctionBar, Windows};
+use super::{Aperture, Board, Devices, Input, MmioDevice, PortDevice, cmos};
 use crate::bios::ServicePort;
 use crate::bus::{MmioMap, PortMap};
 use crate::clock::TSC_HZ;
 use crate::interrupts::{Interrupts, RTC_IRQ, TIMER_IRQ};
 use crate::stats::DeviceStats;
+use crate::{DisplayConfig, DriveConfig, MachineError};
 use glassbox_chipset::acpi_pm::PM_BASE;
 use glassbox_chipset::hpet::{HPET_BASE, HPET_SIZE};
 use glassbox_chipset::ioapic::IOAPIC_BASE;
 use glassbox_chipset::{
-    AcpiPm, DebugExit, ExitRequest, Hpet, HpetLines, I8042, I8042Lines, LocalApic, LocalApicConfig, Pic, Pit,
-    PostCode, ResetControl, Rtc, SystemControlA,
+    AcpiPm, DebugExit, Dma, ExitRequest, Hpet, HpetLines, I8042, I8042Lines, LocalApic, LocalApicConfig, Pic,
+    Pit, PostCode, ResetControl, Rtc, SystemControlA,
 };
 use glassbox_cpu::{Cpu, CpuSignals};
 use glassbox_device_api::{CharBackend, InterruptQueue, PortWindow, VmClock};
-use glassbox_memory::GuestMemory;
+use glassbox_display::{Vga, VgaConfig, VideoMemory};
+use glassbox_memory::{BackingKind, GuestMemory, RamBlock};
 use glassbox_pci::{FunctionAddress, HostBridge, IsaBridge, PciBus, PciDevice, PmFunction, Shared};
 use glassbox_serial::Uart16550;
+use glassbox_storage::floppy::Floppy;
+use glassbox_storage::ide::IdeController;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -34,6 +39,7 @@ const FERR_IRQ: u8 = 13;
 const HOST_BRIDGE: FunctionAddress = FunctionAddress::new(0, 0);
 const ISA_BRIDGE: FunctionAddress = FunctionAddress::new(1, 0);
 const PM_FUNCTION: FunctionAddress = FunctionAddress::new(1, 3);
+pub(super) const VGA_FUNCTION: FunctionAddress = FunctionAddress::new(2, 0);
 const IOAPIC_SIZE: u64 = 0x1000;
 
 /// What a board is built from.
@@ -48,6 +54,10 @@ pub(crate) struct Parts {
     pub rtc_seconds: i64,
     /// The built-in BIOS is there.
     pub services: bool,
+    /// Controllers are there without drives, too.
+    pub legacy: bool,
+    pub drives: Vec<DriveConfig>,
+    pub display: Option<DisplayConfig>,
 }
 
 impl Board {
@@ -56,10 +66,12 @@ impl Board {
     /// # Errors
     /// [`MachineError::PortTaken`] where the exit device is put onto another.
     pub fn new(parts: Parts) -> Result<Self, MachineError> {
-        let Parts { clock, processors, serial, debug_console, debug_exit, memory, rtc_seconds, services } =
-            parts;
+        let Parts { clock, processors, serial, debug_console, debug_exit, .. } = parts;
+        let Parts { memory, rtc_seconds, services, legacy, drives, display, .. } = parts;
+        let queue = InterruptQueue::new();
+        let msi = queue.msi();
         let mut interrupts =
-            Interrupts::new(InterruptQueue::new(), local_apics(&clock, processors.len()), processors.clone());
+            Interrupts::new(queue, local_apics(&clock, processors.len()), processors.clone());
         let wires = &mut interrupts.wires;
         let mut com = 0;
         let uarts = serial.map(|backend| {
@@ -83,7 +95,19 @@ impl Board {
             reset: wires.connect(Input::Init),
             a20: wires.connect(Input::A20),
         };
-        let devices = Devices {
+        let dma = Dma::new(memory.clone());
+        let around = Around { clock: &clock, memory: &memory, wires: &mut *wires, msi, dma: &dma };
+        let Storage { ide, floppy, functions, placed } = Storage::new(drives, legacy, around)?;
+        cmos::describe(&mut rtc, floppy.as_ref(), &placed);
+        let mut windows = Windows::default();
+        let (vga, video) = match display {
+            Some(display) => {
+                let (vga, block) = display_adapter(&clock, &memory, &display, &mut windows)?;
+                (Some(Shared::new(vga)), Some(block))
+            }
+            None => (None, None),
+        };
+        let mut devices = Devices {
             pit: Pit::new(
                 clock.clone(),
                 wires.connect_legacy(Input::Isa(TIMER_IRQ)),
@@ -99,18 +123,34 @@ impl Board {
             pci: pci_bus(&host_bridge, &isa_bridge),
             host_bridge,
             isa_bridge,
+            dma,
+            vga,
+            ide,
+            floppy,
             uarts,
             debug_exit: debug_exit.map(|_| DebugExit::new(exit_request.clone())),
             exit_request,
             debug_console: debug_console.map(DebugConsole::new),
             services: ServicePort::default(),
         };
+        let mut functions = functions;
+        if let Some(vga) = &devices.vga {
+            functions.push((VGA_FUNCTION, Box::new(vga.clone())));
+        }
+        if let Some(ide) = &devices.ide {
+            functions.push((IDE_FUNCTION, Box::new(ide.clone())));
+        }
+        insert_functions(&mut devices.pci, functions);
         let ferr = wires.connect(Input::Isa(FERR_IRQ));
 
         let ports = port_map(&devices, debug_exit, services)?;
         let mut mmio = MmioMap::default();
         mmio.claim(MmioDevice::IoApic, IOAPIC_BASE, IOAPIC_SIZE);
         mmio.claim(MmioDevice::Hpet, HPET_BASE, HPET_SIZE);
+        if devices.vga.is_some() {
+            let (start, len) = Vga::APERTURE;
+            mmio.claim(MmioDevice::Vga, start, len);
+        }
         let counts = DeviceStats::default();
         let post_codes = VecDeque::new();
         let mut board = Self {
@@ -122,6 +162,11 @@ impl Board {
             ferr,
             processors,
             planned: None,
+            touched: None,
+            windows,
+            aperture: Aperture { block: video, ..Aperture::default() },
+            shadowed: None,
+            drives: placed,
             counts,
             post_codes,
         };
@@ -149,12 +194,45 @@ fn pci_bus(host_bridge: &Shared<HostBridge>, isa_bridge: &Shared<IsaBridge>) -> 
         (ISA_BRIDGE, Box::new(isa_bridge.clone())),
         (PM_FUNCTION, Box::new(PmFunction::new(PM_BASE))),
     ];
+    insert_functions(&mut pci, functions);
+    pci
+}
+
+fn insert_functions(
+    pci: &mut PciBus,
+    functions: impl IntoIterator<Item = (FunctionAddress, Box<dyn PciDevice>)>,
+) {
     for (at, function) in functions {
         if pci.insert(at, function).is_err() {
             log::error!("two PCI functions at {at:?}");
         }
     }
-    pci
+}
+
+/// The VGA, its memory, and what is mapped straight to that.
+fn display_adapter(
+    clock: &VmClock,
+    memory: &GuestMemory,
+    display: &DisplayConfig,
+    windows: &mut Windows,
+) -> Result<(Vga, RamBlock), MachineError> {
+    let bytes = display.memory;
+    if !bytes.is_power_of_two() || !(1 << 20..=64 << 20).contains(&bytes) {
+        return Err(MachineError::VideoMemory(bytes));
+    }
+    let block = memory.allocate(bytes.into())?;
+    let framebuffer = FunctionBar { function: VGA_FUNCTION, bar: 0 };
+    windows.set_memory(framebuffer, block, BackingKind::Ram);
+    if !display.option_rom.is_empty() {
+        // As large as its window, whose size is a power of two.
+        let rom = memory.allocate(display.option_rom.len().next_power_of_two() as u64)?;
+        memory.fill_at(rom.offset(), rom.len() as usize, 0xFF);
+        memory.write_slice_at(rom.offset(), &display.option_rom);
+        windows.set_memory(FunctionBar { function: VGA_FUNCTION, bar: 6 }, rom, BackingKind::Rom);
+    }
+    let video = VideoMemory::new(memory.clone(), block.offset(), bytes);
+    let config = VgaConfig { option_rom: display.option_rom.clone(), ..VgaConfig::default() };
+    Ok((Vga::new(clock.clone(), video, config), block))
 }
 
 fn port_map(devices: &Devices, debug_exit: Option<u16>, services: bool) -> Result<PortMap, MachineError> {
@@ -168,6 +246,16 @@ fn port_map(devices: &Devices, debug_exit: Option<u16>, services: bool) -> Resul
     ports.claim(PortDevice::SystemControlA, "port 92h", &SystemControlA::WINDOWS)?;
     ports.claim(PortDevice::ResetControl, "reset control", &ResetControl::WINDOWS)?;
     ports.claim(PortDevice::PostCode, "the POST code latch", &PostCode::WINDOWS)?;
+    ports.claim(PortDevice::Dma, "the DMA controllers", &Dma::WINDOWS)?;
+    if devices.vga.is_some() {
+        ports.claim(PortDevice::Vga, "the display", &Vga::WINDOWS)?;
+    }
+    if devices.ide.is_some() {
+        ports.claim(PortDevice::Ide, "the IDE channels", &IdeController::WINDOWS)?;
+    }
+    if devices.floppy.is_some() {
+        ports.claim(PortDevice::Floppy, "the floppy disk controller", &Floppy::WINDOWS)?;
+    }
     for (n, (port, _)) in COM.into_iter().enumerate() {
         if devices.uarts[n].is_some() {
             let window = PortWindow { port, len: UART_PORTS, offset: 0 };

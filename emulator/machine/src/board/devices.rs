@@ -1,12 +1,16 @@
 //! The devices on the board, interrupt controllers aside.
 
+use super::windows::FunctionBar;
 use crate::bios::ServicePort;
 use glassbox_chipset::{
-    AcpiPm, DebugExit, ExitRequest, Hpet, I8042, Pit, PostCode, ResetControl, Rtc, SystemControlA,
+    AcpiPm, DebugExit, Dma, ExitRequest, Hpet, I8042, Pit, PostCode, ResetControl, Rtc, SystemControlA,
 };
-use glassbox_device_api::{AccessSize, CharBackend, Device, PortIo, ResetKind};
+use glassbox_device_api::{AccessSize, CharBackend, Device, Mmio, PortIo, ResetKind};
+use glassbox_display::Vga;
 use glassbox_pci::{HostBridge, IsaBridge, PciBus, Shared};
 use glassbox_serial::Uart16550;
+use glassbox_storage::floppy::Floppy;
+use glassbox_storage::ide::IdeController;
 
 /// Who can be behind an I/O port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,12 @@ pub(crate) enum PortDevice {
     PostCode,
     /// COM1 is 0.
     Uart(u8),
+    Dma,
+    Vga,
+    Ide,
+    Floppy,
+    /// A window of a PCI function.
+    PciBar(FunctionBar),
     DebugExit,
     DebugConsole,
     /// What the stubs of the built-in BIOS write to.
@@ -33,6 +43,10 @@ pub(crate) enum PortDevice {
 pub(crate) enum MmioDevice {
     IoApic,
     Hpet,
+    /// A0000h to BFFFFh.
+    Vga,
+    /// A window of a PCI function.
+    PciBar(FunctionBar),
 }
 
 /// The devices.
@@ -50,6 +64,11 @@ pub(crate) struct Devices {
     pub host_bridge: Shared<HostBridge>,
     /// Routes PCI interrupts; also a function on the bus.
     pub isa_bridge: Shared<IsaBridge>,
+    pub dma: Dma,
+    /// Those that are functions on the bus, too.
+    pub vga: Option<Shared<Vga>>,
+    pub ide: Option<Shared<IdeController>>,
+    pub floppy: Option<Floppy>,
     /// COM1 and COM2.
     pub uarts: [Option<Uart16550>; 2],
     pub debug_exit: Option<DebugExit>,
@@ -60,9 +79,19 @@ pub(crate) struct Devices {
     pub services: ServicePort,
 }
 
+/// A device behind ports.
+pub(crate) trait PortUnit: PortIo + Device {}
+
+impl<T: PortIo + Device> PortUnit for T {}
+
+/// A device behind memory addresses.
+pub(crate) trait MmioUnit: Mmio + Device {}
+
+impl<T: Mmio + Device> MmioUnit for T {}
+
 impl Devices {
     /// The ports of a device.
-    pub fn port_io(&mut self, device: PortDevice) -> Option<&mut dyn PortIo> {
+    pub fn port_io(&mut self, device: PortDevice) -> Option<&mut dyn PortUnit> {
         Some(match device {
             PortDevice::Pit => &mut self.pit,
             PortDevice::Rtc => &mut self.rtc,
@@ -72,12 +101,17 @@ impl Devices {
             PortDevice::SystemControlA => &mut self.system_control,
             PortDevice::ResetControl => &mut self.reset_control,
             PortDevice::PostCode => &mut self.post_code,
+            PortDevice::Dma => &mut self.dma,
+            PortDevice::Vga => self.vga.as_mut()?,
+            PortDevice::Ide => self.ide.as_mut()?,
+            PortDevice::Floppy => self.floppy.as_mut()?,
             PortDevice::Uart(n) => self.uarts.get_mut(usize::from(n))?.as_mut()?,
             PortDevice::DebugExit => self.debug_exit.as_mut()?,
             PortDevice::DebugConsole => self.debug_console.as_mut()?,
             PortDevice::Services => &mut self.services,
-            // The interrupt controllers are not among these devices.
-            PortDevice::Pic => return None,
+            // The interrupt controllers are not among these devices, and windows
+            // are reached through the bus.
+            PortDevice::Pic | PortDevice::PciBar(_) => return None,
         })
     }
 
@@ -96,6 +130,10 @@ impl Devices {
             // Reset with the bus that they are on.
             host_bridge: _,
             isa_bridge: _,
+            vga: _,
+            ide: _,
+            dma,
+            floppy,
             uarts,
             debug_exit,
             exit_request: _,
@@ -111,6 +149,10 @@ impl Devices {
         each(reset_control);
         each(post_code);
         each(pci);
+        each(dma);
+        if let Some(device) = floppy {
+            each(device);
+        }
         each(services);
         for uart in uarts.iter_mut().flatten() {
             each(uart);

@@ -4,28 +4,39 @@
 //! a device; [`Board::settle`] then carries out what it caused.
 
 mod assemble;
+mod cmos;
 mod devices;
+mod storage;
 #[cfg(test)]
 mod tests;
+mod windows;
 mod wiring;
 
 pub(crate) use assemble::Parts;
 pub(crate) use devices::{Devices, MmioDevice, PortDevice};
+pub(crate) use storage::Placed;
 pub(crate) use wiring::{Input, Wires};
 
-use crate::bus::{MmioMap, PortMap};
+use crate::bus::{MmioMap, PortMap, PortRoute};
 use crate::interrupts::Interrupts;
 use crate::stats::DeviceStats;
+use assemble::VGA_FUNCTION;
+use devices::{MmioUnit, PortUnit};
 use glassbox_chipset::message::{MSI_BASE, MSI_SIZE};
 use glassbox_cpu::CpuSignals;
-use glassbox_device_api::{AccessSize, Device, IrqLine, Mmio, PortIo, ResetKind, VmTime};
-use glassbox_memory::{Gpa, GuestMemory, Shadow};
+use glassbox_device_api::{AccessSize, Device, IrqLine, Mmio, ResetKind, VmTime};
+use glassbox_display::{TextScreen, Vga};
+use glassbox_memory::{BackingKind, Gpa, GuestMemory, MappingId, RamBlock, Shadow};
 use glassbox_pci::{Pirq, ShadowAccess};
+use glassbox_tables::TablesConfig;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use windows::{FunctionBar, Windows};
 
 /// Bytes of the register page of a local APIC.
 const APIC_PAGE: u64 = 0x1000;
+/// Offset of the data port among those of PCI configuration.
+const CONFIG_DATA: u16 = 4;
 /// POST codes that are remembered.
 const POST_CODES: usize = 16;
 
@@ -41,9 +52,34 @@ pub(crate) struct Board {
     processors: Vec<Arc<CpuSignals>>,
     /// Until when the run loop has planned: an earlier deadline ends the run.
     planned: Option<VmTime>,
+    /// The earliest deadline of what was accessed since then.
+    touched: Option<VmTime>,
+    windows: Windows,
+    /// Video memory in the window at A0000h.
+    aperture: Aperture,
+    /// PAM and whether SMRAM is open, as memory is directed now.
+    shadowed: Option<([u8; 7], bool)>,
+    /// The drives, for firmware.
+    pub drives: Vec<Placed>,
     pub counts: DeviceStats,
     /// The last POST codes, oldest first.
     pub post_codes: VecDeque<u8>,
+}
+
+/// What of the window at A0000h is mapped straight to video memory.
+#[derive(Default)]
+struct Aperture {
+    block: Option<RamBlock>,
+    /// The VGA's count of changes when it was mapped.
+    version: u64,
+    mapped: Option<MappingId>,
+}
+
+fn earliest(a: Option<VmTime>, b: Option<VmTime>) -> Option<VmTime> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
 }
 
 impl Board {
@@ -57,8 +93,7 @@ impl Board {
         let route = self.ports.find(port);
         match (route, AccessSize::from_bytes(size.into())) {
             (Some(route), Some(width)) if route.left >= size.into() => {
-                let value = self.port_device(route.device).map(|d| d.port_read(route.offset, width));
-                value.unwrap_or(u32::MAX) & width.mask() as u32
+                self.device_port_read(route, width) & width.mask() as u32
             }
             (None, _) if size == 1 => {
                 self.ports.report_unclaimed(port, "read of");
@@ -72,6 +107,17 @@ impl Board {
         }
     }
 
+    fn device_port_read(&mut self, route: PortRoute, width: AccessSize) -> u32 {
+        if let PortDevice::PciBar(at) = route.device {
+            return self.window_read(at, route.offset.into(), width) as u32;
+        }
+        let Some(device) = self.port_device(route.device) else { return u32::MAX };
+        let value = device.port_read(route.offset, width);
+        let deadline = device.next_deadline();
+        self.note_deadline(deadline);
+        value
+    }
+
     /// Writes 1, 2 or 4 bytes to an I/O port.
     pub fn port_write(&mut self, port: u16, size: u8, value: u32) {
         self.counts.port_writes += 1;
@@ -82,10 +128,7 @@ impl Board {
         let route = self.ports.find(port);
         match (route, AccessSize::from_bytes(size.into())) {
             (Some(route), Some(width)) if route.left >= size.into() => {
-                if let Some(device) = self.port_device(route.device) {
-                    device.port_write(route.offset, width, value & width.mask() as u32);
-                }
-                self.follow_port_write(route.device);
+                self.device_port_write(route, width, value & width.mask() as u32);
             }
             (None, _) if size == 1 => self.ports.report_unclaimed(port, "write to"),
             _ => {
@@ -96,6 +139,37 @@ impl Board {
         }
     }
 
+    fn device_port_write(&mut self, route: PortRoute, width: AccessSize, value: u32) {
+        if let PortDevice::PciBar(at) = route.device {
+            return self.window_write(at, route.offset.into(), width, value.into());
+        }
+        let Some(device) = self.port_device(route.device) else { return };
+        device.port_write(route.offset, width, value);
+        let deadline = device.next_deadline();
+        self.note_deadline(deadline);
+        self.follow_port_write(route);
+    }
+
+    /// Reads in a window of a PCI function.
+    fn window_read(&mut self, at: FunctionBar, offset: u64, size: AccessSize) -> u64 {
+        let value = self.devices.pci.bar_read(at.function, at.bar.into(), offset, size);
+        self.note_deadline(self.devices.pci.deadline_of(at.function));
+        value
+    }
+
+    fn window_write(&mut self, at: FunctionBar, offset: u64, size: AccessSize, value: u64) {
+        self.devices.pci.bar_write(at.function, at.bar.into(), offset, size, value);
+        self.note_deadline(self.devices.pci.deadline_of(at.function));
+        if at.function == VGA_FUNCTION {
+            self.follow_vga();
+        }
+    }
+
+    /// A device that was accessed wants to be looked at by then.
+    fn note_deadline(&mut self, deadline: Option<VmTime>) {
+        self.touched = earliest(self.touched, deadline);
+    }
+
     /// Reads at a physical address that is not RAM, for processor `processor`.
     pub fn mmio_read(&mut self, processor: usize, at: u64, size: AccessSize) -> u64 {
         self.counts.mmio_reads += 1;
@@ -103,8 +177,13 @@ impl Board {
             return apic.mmio_read(offset, size) & size.mask();
         }
         match self.mmio.find(at) {
+            Some((MmioDevice::PciBar(bar), offset)) => self.window_read(bar, offset, size) & size.mask(),
             Some((device, offset)) => {
-                self.mmio_device(device).map_or(u64::MAX, |d| d.mmio_read(offset, size)) & size.mask()
+                let Some(device) = self.mmio_device(device) else { return size.mask() };
+                let value = device.mmio_read(offset, size) & size.mask();
+                let deadline = device.next_deadline();
+                self.note_deadline(deadline);
+                value
             }
             None => {
                 self.mmio.report_unclaimed(at, "read of");
@@ -122,10 +201,12 @@ impl Board {
             return;
         }
         match self.mmio.find(at) {
+            Some((MmioDevice::PciBar(bar), offset)) => self.window_write(bar, offset, size, value),
             Some((device, offset)) => {
-                if let Some(device) = self.mmio_device(device) {
-                    device.mmio_write(offset, size, value);
-                }
+                let Some(unit) = self.mmio_device(device) else { return };
+                unit.mmio_write(offset, size, value);
+                let deadline = unit.next_deadline();
+                self.note_deadline(deadline);
                 if device == MmioDevice::Hpet {
                     self.follow_hpet();
                 }
@@ -144,26 +225,29 @@ impl Board {
         (offset < APIC_PAGE).then_some((apic as &mut dyn Mmio, offset))
     }
 
-    fn port_device(&mut self, device: PortDevice) -> Option<&mut dyn PortIo> {
+    fn port_device(&mut self, device: PortDevice) -> Option<&mut dyn PortUnit> {
         match device {
             PortDevice::Pic => Some(&mut self.interrupts.pic),
             device => self.devices.port_io(device),
         }
     }
 
-    fn mmio_device(&mut self, device: MmioDevice) -> Option<&mut dyn Mmio> {
+    fn mmio_device(&mut self, device: MmioDevice) -> Option<&mut dyn MmioUnit> {
         match device {
             MmioDevice::IoApic => Some(&mut self.interrupts.ioapic),
             MmioDevice::Hpet => Some(&mut self.devices.hpet),
+            MmioDevice::Vga => Some(self.devices.vga.as_mut()?),
+            MmioDevice::PciBar(_) => None,
         }
     }
 
     /// Takes over what a device decides for others.
-    fn follow_port_write(&mut self, device: PortDevice) {
-        match device {
-            PortDevice::Pci => self.follow_pci(),
+    fn follow_port_write(&mut self, route: PortRoute) {
+        match route.device {
+            PortDevice::Pci if route.offset >= CONFIG_DATA => self.follow_pci(),
             PortDevice::Rtc => self.interrupts.set_nmi_masked(self.devices.rtc.nmi_masked()),
             PortDevice::PostCode => self.remember_post_code(),
+            PortDevice::Vga => self.follow_vga(),
             _ => {}
         }
     }
@@ -185,6 +269,8 @@ impl Board {
     /// 1 MiB the host bridge's.
     fn follow_pci(&mut self) {
         self.follow_host_bridge();
+        self.follow_windows();
+        self.follow_vga();
         let bridge = self.devices.isa_bridge.lock();
         let routes = Pirq::ALL.map(|wire| bridge.pirq_route(wire));
         drop(bridge);
@@ -194,6 +280,11 @@ impl Board {
     /// C0000h to FFFFFh in segments of 16 KiB, the last 64 KiB as one, and SMRAM.
     fn follow_host_bridge(&mut self) {
         let bridge = self.devices.host_bridge.lock();
+        let now = (bridge.pam(), bridge.smram_open());
+        if self.shadowed == Some(now) {
+            return;
+        }
+        self.shadowed = Some(now);
         let smram = if bridge.smram_open() { Shadow::RAM } else { Shadow::BUS };
         self.memory.set_shadow(Gpa(0xA_0000), 0x2_0000, smram);
         for start in (0xC_0000..0x10_0000).step_by(0x4000) {
@@ -201,6 +292,38 @@ impl Board {
                 self.memory.set_shadow(Gpa(start), 0x4000, Shadow { read_ram, write_ram });
             }
         }
+    }
+
+    /// The part of the window at A0000h that is plain video memory now is mapped as such.
+    fn follow_vga(&mut self) {
+        let Some(vga) = &self.devices.vga else { return };
+        let vga = vga.lock();
+        if std::mem::replace(&mut self.aperture.version, vga.direct_version()) == vga.direct_version() {
+            return;
+        }
+        if let Some(id) = self.aperture.mapped.take() {
+            self.memory.unmap(id);
+        }
+        if let (Some(window), Some(block)) = (vga.direct_window(), self.aperture.block) {
+            let at = Gpa(Vga::APERTURE.0 + window.offset);
+            let mapped = self.memory.map(at, block, window.memory_offset, window.len, BackingKind::Ram);
+            // Without whole pages accesses go to the device, as ever.
+            self.aperture.mapped = mapped.ok();
+        }
+    }
+
+    /// What ACPI tables say of this board.
+    pub fn tables(&self) -> TablesConfig {
+        TablesConfig {
+            vga: self.devices.vga.is_some(),
+            floppy: self.devices.floppy.is_some(),
+            ..TablesConfig::new((0..self.interrupts.lapics.len() as u32).collect())
+        }
+    }
+
+    /// What the text screen says; `None` without one.
+    pub fn text_screen(&self) -> Option<TextScreen> {
+        self.devices.vga.as_ref()?.lock().text_screen()
     }
 
     fn follow_hpet(&mut self) {
@@ -216,7 +339,8 @@ impl Board {
     /// where something fell due earlier than planned or is for the run loop.
     pub fn settle(&mut self) {
         self.interrupts.settle();
-        let next = self.next_deadline();
+        let lapics = self.interrupts.lapics.iter().filter_map(Device::next_deadline).min();
+        let next = earliest(self.touched.take(), lapics);
         let earlier = match (next, self.planned) {
             (Some(next), Some(planned)) => next < planned,
             (Some(_), None) => true,
@@ -240,6 +364,7 @@ impl Board {
             }
         });
         self.interrupts.settle();
+        self.touched = None;
         self.planned = self.next_deadline();
         self.planned
     }
@@ -257,9 +382,7 @@ impl Board {
     fn next_deadline(&mut self) -> Option<VmTime> {
         let mut next: Option<VmTime> = None;
         self.each_device(&mut |device| {
-            if let Some(deadline) = device.next_deadline() {
-                next = Some(next.map_or(deadline, |n| n.min(deadline)));
-            }
+            next = earliest(next, device.next_deadline());
         });
         next
     }
@@ -271,6 +394,12 @@ impl Board {
         each(&mut self.interrupts.pic);
         each(&mut self.interrupts.ioapic);
         self.devices.each(each);
+    }
+
+    /// Places the windows of PCI functions as firmware does.
+    pub fn place_windows(&mut self, interrupts: [u8; 4]) {
+        windows::place(&mut self.devices.pci, interrupts);
+        self.follow_pci();
     }
 
     /// The reset line: every device returns to its reset state.

@@ -21,7 +21,7 @@ pub(crate) enum Input {
     Nmi,
     /// Address bit 20 is not masked.
     A20,
-    /// INIT# of the processors and with it, on this board, the reset line.
+    /// INIT# of the processors.
     Init,
     /// The reset line.
     Reset,

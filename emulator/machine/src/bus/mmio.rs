@@ -14,6 +14,8 @@ struct Window {
 #[derive(Debug, Default)]
 pub(crate) struct MmioMap {
     windows: Vec<Window>,
+    /// How many of them cannot move; they come first.
+    fixed: usize,
     /// Pages at which nobody answered and that were logged already.
     reported: Vec<u64>,
 }
@@ -25,6 +27,15 @@ impl MmioMap {
     /// Gives `len` bytes from `start` to a device; later windows lie above earlier ones.
     pub fn claim(&mut self, device: MmioDevice, start: u64, len: u64) {
         self.windows.insert(0, Window { start, len, device });
+        self.fixed += 1;
+    }
+
+    /// Replaces all windows that can move: start and length. They lie below the others.
+    pub fn set_movable(&mut self, windows: &[(MmioDevice, u64, u64)]) {
+        self.windows.truncate(self.fixed);
+        self.windows.extend(windows.iter().map(|&(device, start, len)| Window { start, len, device }));
+        // What nobody answered at may have got an owner.
+        self.reported.clear();
     }
 
     /// Who answers at `at`, and the offset there.
@@ -54,5 +65,10 @@ mod tests {
         assert_eq!(map.find(0xFEC0_0010), Some((MmioDevice::IoApic, 0x10)));
         assert_eq!(map.find(0xFEC0_1000), None);
         assert_eq!(map.find(0), None);
+        map.set_movable(&[(MmioDevice::Hpet, 0xFEC0_0000, 0x2000)]);
+        assert_eq!(map.find(0xFEC0_0010), Some((MmioDevice::IoApic, 0x10)), "fixed ones are above");
+        assert_eq!(map.find(0xFEC0_1000), Some((MmioDevice::Hpet, 0x1000)));
+        map.set_movable(&[]);
+        assert_eq!(map.find(0xFEC0_1000), None);
     }
 }

@@ -5,4 +5,4 @@ mod ports;
 pub(crate) mod processor;
 
 pub(crate) use mmio::MmioMap;
-pub(crate) use ports::PortMap;
+pub(crate) use ports::{PortMap, PortRoute};

@@ -23,27 +23,37 @@ struct Window {
     window: PortWindow,
 }
 
+fn range(window: PortWindow) -> std::ops::Range<usize> {
+    let first = usize::from(window.port);
+    first..(first + usize::from(window.len)).min(PORTS)
+}
+
 /// All 65,536 ports: one byte each that names a window.
 #[derive(Debug)]
 pub(crate) struct PortMap {
     slots: Box<[u8]>,
     windows: Vec<Window>,
+    /// How many windows cannot move; they come first.
+    fixed: usize,
     /// Ports that nobody answered at and that were logged already.
     reported: Vec<u16>,
 }
 
 /// Unclaimed ports are logged one by one up to this many.
 const MAX_REPORTED: usize = 1024;
+/// Windows that the slots can name.
+const MAX_WINDOWS: usize = u8::MAX as usize;
 
 impl PortMap {
     /// A bus with nothing on it.
     pub fn new() -> Self {
-        Self { slots: vec![NOBODY; PORTS].into(), windows: Vec::new(), reported: Vec::new() }
+        Self { slots: vec![NOBODY; PORTS].into(), windows: Vec::new(), fixed: 0, reported: Vec::new() }
     }
 
     /// Gives ports to a device. Those of PCI configuration (CF8h to CFFh) can be
     /// given away again: it answers at CF8h to whole dwords only, and the byte at
-    /// CF9h is the reset control register.
+    /// CF9h is the reset control register. All of these come before
+    /// [`set_movable`](Self::set_movable).
     ///
     /// # Errors
     /// [`MachineError::PortTaken`] where a port is another device's.
@@ -54,8 +64,7 @@ impl PortMap {
         windows: &[PortWindow],
     ) -> Result<(), MachineError> {
         for &window in windows {
-            let first = usize::from(window.port);
-            let range = first..(first + usize::from(window.len)).min(PORTS);
+            let range = range(window);
             let free =
                 |slot: u8| slot == NOBODY || self.windows[usize::from(slot) - 1].device == PortDevice::Pci;
             let taken = range.clone().find(|&port| !free(self.slots[port]));
@@ -65,7 +74,22 @@ impl PortMap {
             self.windows.push(Window { device, window });
             self.slots[range].fill(self.windows.len() as u8);
         }
+        self.fixed = self.windows.len();
         Ok(())
+    }
+
+    /// Replaces all windows that can move. They get the ports that nobody has yet.
+    pub fn set_movable(&mut self, windows: &[(PortDevice, PortWindow)]) {
+        let fixed = self.fixed as u8;
+        for window in self.windows.drain(self.fixed..) {
+            self.slots[range(window.window)].iter_mut().filter(|s| **s > fixed).for_each(|s| *s = NOBODY);
+        }
+        for &(device, window) in windows.iter().take(MAX_WINDOWS - self.fixed) {
+            self.windows.push(Window { device, window });
+            let slot = self.windows.len() as u8;
+            self.slots[range(window)].iter_mut().filter(|s| **s == NOBODY).for_each(|s| *s = slot);
+        }
+        self.reported.clear();
     }
 
     /// Who answers at `port`.
@@ -116,5 +140,20 @@ mod tests {
         map.claim(PortDevice::Uart(0), "uart", &[window(0x3F8, 8, 0)]).unwrap();
         let error = map.claim(PortDevice::Pit, "late", &[window(0x3F0, 16, 0)]).unwrap_err();
         assert!(matches!(error, MachineError::PortTaken { port: 0x3F8, device: "late" }), "{error}");
+    }
+
+    #[test]
+    fn windows_that_move_leave_nothing_behind_and_take_nothing_away() {
+        let mut map = PortMap::new();
+        map.claim(PortDevice::Uart(0), "uart", &[window(0x3F8, 8, 0)]).unwrap();
+        let at = |map: &PortMap, port| map.find(port).map(|route| (route.device, route.offset));
+        map.set_movable(&[(PortDevice::Pit, window(0x3F0, 16, 0)), (PortDevice::Rtc, window(0x3F4, 16, 0))]);
+        assert_eq!(at(&map, 0x3F7), Some((PortDevice::Pit, 7)));
+        assert_eq!(at(&map, 0x3F8), Some((PortDevice::Uart(0), 0)));
+        assert_eq!(at(&map, 0x400), Some((PortDevice::Rtc, 12)));
+        map.set_movable(&[(PortDevice::Rtc, window(0x3F4, 16, 0))]);
+        assert_eq!((at(&map, 0x3F0), at(&map, 0x3F7)), (None, Some((PortDevice::Rtc, 3))));
+        map.set_movable(&[]);
+        assert_eq!((at(&map, 0x400), at(&map, 0x3F8)), (None, Some((PortDevice::Uart(0), 0))));
     }
 }

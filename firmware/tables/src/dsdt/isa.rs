@@ -1,6 +1,6 @@
 //! The ISA bridge and the devices behind it.
 
-use crate::aml::{Code, code, crs, device, hid, isa_irq, name, ports, uid};
+use crate::aml::{Code, code, crs, device, hid, isa_dma, isa_irq, name, ports, uid};
 use crate::platform::{ISA_BRIDGE_SLOT, PIRQ_ROUTE, PM_BASE, PM_LENGTH, SMI_COMMAND};
 use acpi_tables::aml::{
     Field, FieldAccessType, FieldEntry, FieldLockRule, FieldUpdateRule, OpRegion, OpRegionSpace, Path,
@@ -12,8 +12,8 @@ pub const PIRQ_FIELDS: [&str; 4] =
 
 const PIRQ_COUNT: u8 = PIRQ_FIELDS.len() as u8;
 
-/// The bridge as a device of the PCI bus.
-pub fn bridge() -> Code {
+/// The bridge as a device of the PCI bus, with a floppy disk controller or without.
+pub fn bridge(floppy: bool) -> Code {
     let route_registers =
         OpRegion::new(Path::new("PIRQ"), OpRegionSpace::PCIConfig, &PIRQ_ROUTE, &PIRQ_COUNT);
     let route_fields = Field::new(
@@ -26,12 +26,17 @@ pub fn bridge() -> Code {
     let mut body =
         vec![name("_ADR", &(u32::from(ISA_BRIDGE_SLOT) << 16)), code(&route_registers), code(&route_fields)];
     body.extend(devices());
+    if floppy {
+        let resources = [ports(0x3F0, 6), ports(0x3F7, 1), isa_irq(6), isa_dma(2)];
+        body.push(isa("FDC0", "PNP0700", 0, &resources));
+    }
     device("ISA_", &body)
 }
 
-fn devices() -> [Code; 9] {
+fn devices() -> [Code; 10] {
     [
         isa("PIC_", "PNP0000", 0, &[ports(0x20, 2), ports(0xA0, 2), ports(0x4D0, 2), isa_irq(2)]),
+        isa("DMAC", "PNP0200", 0, &[ports(0, 16), ports(0x81, 15), ports(0xC0, 32), isa_dma(4)]),
         isa("TMR_", "PNP0100", 0, &[ports(0x40, 4), isa_irq(0)]),
         isa("RTC_", "PNP0B00", 0, &[ports(0x70, 2), isa_irq(8)]),
         isa("SPKR", "PNP0800", 0, &[ports(0x61, 1)]),

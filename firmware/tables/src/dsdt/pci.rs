@@ -24,7 +24,7 @@ const STATUS_DISABLED: u8 = 0x09;
 const STATUS_ENABLED: u8 = 0x0B;
 
 /// The host bridge with everything on its bus.
-pub fn host_bridge() -> Code {
+pub fn host_bridge(floppy: bool) -> Code {
     device(
         "PCI0",
         &[
@@ -42,7 +42,7 @@ pub fn host_bridge() -> Code {
                     code(&Return::new(&Path::new("PRTP"))),
                 ],
             ),
-            isa::bridge(),
+            isa::bridge(floppy),
         ],
     )
 }

@@ -1,6 +1,9 @@
 //! The wiring, seen from the processor.
 
+mod devices;
+
 use super::{Board, Input, Parts};
+use crate::{DisplayConfig, DriveConfig, MachineError};
 use glassbox_cpu::CpuSignals;
 use glassbox_device_api::{AccessSize, ManualClock, VmClock, VmTime};
 use glassbox_memory::{BackingKind, Gpa, GuestMemory, WriteTarget};
@@ -18,6 +21,14 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(Vec::new(), None)
+    }
+
+    fn with(drives: Vec<DriveConfig>, display: Option<DisplayConfig>) -> Self {
+        Self::try_with(drives, display).expect("nothing is in the way")
+    }
+
+    fn try_with(drives: Vec<DriveConfig>, display: Option<DisplayConfig>) -> Result<Self, MachineError> {
         let clock = Arc::new(ManualClock::default());
         let processor = Arc::new(CpuSignals::default());
         let memory = GuestMemory::new(64 << 20).expect("64 MiB can be mapped");
@@ -30,12 +41,14 @@ impl Bench {
             memory: memory.clone(),
             rtc_seconds: 0,
             services: false,
-        })
-        .expect("nothing is in the way");
+            legacy: true,
+            drives,
+            display,
+        })?;
         let mut bench = Self { board, clock, processor, memory };
         bench.board.interrupts.lapics[0].set_virtual_wire_mode();
         bench.board.service(VmTime(0));
-        bench
+        Ok(bench)
     }
 
     fn out(&mut self, port: u16, value: u8) {

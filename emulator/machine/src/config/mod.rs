@@ -1,5 +1,9 @@
 //! What machine to build.
 
+mod drives;
+
+pub use drives::{DisplayConfig, DriveConfig, DriveInterface, DriveMedia};
+
 use crate::{Control, EngineChoice};
 use glassbox_cpu::CpuModel;
 use glassbox_device_api::CharBackend;
@@ -115,6 +119,13 @@ pub enum BootSource {
     BuiltIn(BuiltInBios),
 }
 
+impl BootSource {
+    /// Whether firmware runs that expects a whole PC, and looks for what to boot.
+    pub fn has_firmware(&self) -> bool {
+        matches!(self, Self::BuiltIn(_))
+    }
+}
+
 impl From<Kernel> for BootSource {
     fn from(kernel: Kernel) -> Self {
         Self::Kernel(kernel)
@@ -157,6 +168,11 @@ pub struct MachineConfig {
     pub serial: [Option<Box<dyn CharBackend>>; 2],
     /// What port E9h (Bochs' debug console) is connected to.
     pub debug_console: Option<Box<dyn CharBackend>>,
+    /// Drives. A controller is there if it has one, or if firmware is to find it.
+    pub drives: Vec<DriveConfig>,
+    /// The display adapter, a VGA; [`new`](Self::new) gives one to machines that
+    /// start with firmware.
+    pub display: Option<DisplayConfig>,
     /// Guest time.
     pub clock: ClockMode,
     /// The I/O port of the exit device, if there is to be one.
@@ -175,12 +191,15 @@ pub struct MachineConfig {
 impl MachineConfig {
     /// A PC with the default memory, no serial ports, on the host's clock.
     pub fn new(boot: impl Into<BootSource>) -> Self {
+        let boot = boot.into();
         Self {
             memory: DEFAULT_MEMORY,
             model: CpuModel::default(),
-            boot: boot.into(),
+            display: boot.has_firmware().then(DisplayConfig::default),
+            boot,
             serial: [None, None],
             debug_console: None,
+            drives: Vec::new(),
             clock: ClockMode::Host,
             debug_exit: None,
             unattended: false,
