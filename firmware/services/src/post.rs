@@ -48,6 +48,7 @@ pub(crate) fn post(bios: &mut Bios, call: &mut Call<'_>) -> ServiceResult {
     call.out8(POST_CODE, 0x20);
     pci_setup::run(call);
     ports(call)?;
+    floppy_controller(call);
     int13::post(bios, call)?;
     equipment(bios, call)?;
     clock(call)?;
@@ -204,6 +205,20 @@ fn keyboard_controller(call: &mut Call<'_>) {
     // A20 on.
     let port = call.in8(0x92);
     call.out8(0x92, (port | 2) & !1);
+}
+
+/// Ends the reset of the floppy controller and takes the statuses of its four
+/// drives: a driver's first command interrupts anew then.
+fn floppy_controller(call: &mut Call<'_>) {
+    const DIGITAL_OUTPUT: u16 = 0x3F2;
+    const DATA: u16 = 0x3F5;
+    const SENSE_INTERRUPT_STATUS: u8 = 0x08;
+    call.out8(DIGITAL_OUTPUT, 0x0C);
+    for _ in 0..4 {
+        call.out8(DATA, SENSE_INTERRUPT_STATUS);
+        call.in8(DATA);
+        call.in8(DATA);
+    }
 }
 
 /// Serial and parallel ports that answer.
