@@ -59,6 +59,8 @@ pub struct BiosConfig {
 /// The built-in BIOS.
 pub struct Bios {
     rom: Rom,
+    /// INT 10h's own state.
+    pub(crate) video: int10::Video,
     pub(crate) boot_order: Vec<BootDevice>,
     pub(crate) processors: Processors,
     /// The reset line was pulled since the last POST.
@@ -85,6 +87,7 @@ impl Bios {
         let BiosConfig { boot_order, drives, processors } = config;
         let mut bios = Self {
             rom: Rom::new(),
+            video: int10::Video::default(),
             boot_order,
             processors,
             cold: true,
@@ -142,6 +145,11 @@ impl Bios {
     /// Power-on, or the reset line: whatever the CMOS says, the next POST is a whole one.
     pub fn power_on(&mut self) {
         self.cold = true;
+    }
+
+    /// Says what the monitor's EDID is (VBE's function 15h hands it out).
+    pub fn set_edid(&mut self, edid: [u8; 128]) {
+        self.video.edid = Some(edid);
     }
 
     /// The ROM that the machine maps at F0000h and below 4 GiB.

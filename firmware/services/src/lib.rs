@@ -15,6 +15,7 @@
 //! | `bios`, `service` | which trap calls what |
 //! | `post`, `vectors`, `pci_setup`, `tables` | what a reset leaves behind |
 //! | `boot`, `eltorito`, `drive` | finding and loading what boots |
+//! | `fonts` | what characters look like |
 //! | `int08` … | one file for each interrupt |
 
 mod apm;
@@ -26,6 +27,7 @@ mod call;
 mod cmos;
 mod drive;
 mod eltorito;
+pub mod fonts;
 mod int08;
 mod int09;
 mod int10;
