@@ -70,6 +70,15 @@ impl HostBridge {
         Self { config }
     }
 
+    /// As [`new`](Self::new), with the subsystem by which firmware made for QEMU
+    /// finds out what it runs on.
+    pub fn of_qemu() -> Self {
+        let mut bridge = Self::new();
+        bridge.config.set_u16(offset::SUBSYSTEM_VENDOR, 0x1af4);
+        bridge.config.set_u16(offset::SUBSYSTEM, 0x1100);
+        bridge
+    }
+
     /// Whether A0000h to BFFFFh are system management RAM for everybody (82441FX,
     /// 72h: D_OPEN with SMM space enabled).
     pub fn smram_open(&self) -> bool {

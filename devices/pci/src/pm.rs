@@ -11,6 +11,8 @@ use crate::{ConfigSpace, ConfigSpaceSavedV1, Identity, PciDevice};
 
 /// PMBA, the base of the power management block.
 const PM_BASE: u8 = 0x40;
+/// DEVACTB.
+const DEVICE_ACTIVITY_B: u8 = 0x58;
 /// PMREGMISC: bit 0 lets the block respond.
 const PM_MISC: u8 = 0x80;
 /// SMBBA, the base of the SMBus host: not there.
@@ -45,6 +47,15 @@ impl PmFunction {
         config.set_u8(PM_MISC, 1);
         config.set_u32(SMBUS_BASE, 1);
         Self { config }
+    }
+
+    /// As [`new`](Self::new), with SMIs by the APM port enabled already (DEVACTB bit
+    /// 25): to SeaBIOS that means that system management mode is set up, and that
+    /// it need not try. There is none.
+    pub fn without_smm(pm_base: u16) -> Self {
+        let mut function = Self::new(pm_base);
+        function.config.set_u8(DEVICE_ACTIVITY_B + 3, 0x02);
+        function
     }
 
     /// The first port of the block.

@@ -1,5 +1,6 @@
 //! The command line's grammar.
 
+use crate::firmware::FirmwareArg;
 use crate::serial::SerialTarget;
 use crate::units::{parse_clock, parse_count, parse_debug_status, parse_duration, parse_port, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -71,6 +72,15 @@ pub struct RunArgs {
     /// Kernel to boot directly
     #[arg(long, value_name = "F")]
     pub kernel: Option<PathBuf>,
+
+    /// Foreign firmware instead of ours, such as SeaBIOS or OVMF; vars=V keeps its variables in
+    /// a copy of the template that came with it
+    #[arg(long, value_name = "F[,vars=V]", value_parser = FirmwareArg::parse)]
+    pub firmware: Option<FirmwareArg>,
+
+    /// What firmware says on its debug port (402h) and on port E9h: stdio, file=F, …
+    #[arg(long, value_name = "WHERE", value_parser = SerialTarget::parse)]
+    pub debugcon: Option<SerialTarget>,
 
     /// Initial RAM disk (Linux) or boot module (PVH, multiboot)
     #[arg(long, value_name = "F")]

@@ -2,6 +2,7 @@
 
 mod args;
 mod builtin;
+mod firmware;
 mod outcome;
 mod run;
 mod serial;

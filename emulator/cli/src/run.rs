@@ -1,6 +1,7 @@
 //! `glassbox run`.
 
 use crate::args::{Engine, RunArgs};
+use crate::firmware::display_rom;
 use crate::serial::{self, Flush};
 use crate::stats::RunStats;
 use crate::terminal::{RawMode, tell};
@@ -9,7 +10,8 @@ use crate::{builtin, outcome, terminal};
 use anyhow::{Context, bail};
 use glassbox_device_api::CharBackend;
 use glassbox_machine::{
-    BootSource, Control, EngineChoice, Kernel, Limits, Machine, MachineConfig, Outcome, Stop, TraceWriter,
+    BootSource, Control, DisplayConfig, EngineChoice, Kernel, Limits, Machine, MachineConfig, Outcome, Stop,
+    TraceWriter,
 };
 use std::fs::File;
 use std::io::Read;
@@ -72,6 +74,13 @@ fn run_guest(
 
     stop_on_signals(control.clone())?;
     let _raw = if uses_stdio { RawMode::enter() } else { None };
+    if let Some(firmware) = &args.firmware {
+        config.flash = firmware.open_vars(args.clock, control)?;
+        config.display = Some(DisplayConfig { option_rom: display_rom(), ..DisplayConfig::default() });
+    }
+    if let Some(target) = &args.debugcon {
+        config.debug_console = target.open(control, flush)?;
+    }
     config.serial = watched(serial::open_all(&args.serial, control, flush)?, args, control);
     let mut machine = Machine::new(config)?;
     if let Some(trace) = trace {
@@ -119,6 +128,9 @@ fn create(path: &Path, flag: &str) -> anyhow::Result<File> {
 
 /// The kernel that the command line names, or the built-in guest.
 fn boot_source(args: &RunArgs) -> anyhow::Result<BootSource> {
+    if let Some(firmware) = &args.firmware {
+        return Ok(firmware.load()?.into());
+    }
     let Some(path) = args.kernel.as_deref().or(args.image.as_deref()) else {
         if args.initrd.is_some() || args.append.is_some() {
             bail!("--initrd and --append are for a kernel: name one, as in `glassbox vmlinuz`");
@@ -131,7 +143,7 @@ fn boot_source(args: &RunArgs) -> anyhow::Result<BootSource> {
 }
 
 /// Reads a file, pipe or device to its end, or refuses it as too large.
-fn read_file(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
+pub fn read_file(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
     let shown = path.display();
     let about = || format!("cannot read {shown}: check the path and its permissions");
     let file = File::open(path).with_context(about)?;

@@ -4,7 +4,7 @@ use crate::board::Board;
 use crate::{BiosImage, BootSector, BootSource, FlatImage, Kernel, MachineError};
 use glassbox_boot::{BootRequest, EntryMode, EntryState, SegmentKind, SegmentState};
 use glassbox_cpu::{Activity, Cpu, DescriptorTable, SegReg, Segment, gpr};
-use glassbox_memory::{Gpa, GuestMemory};
+use glassbox_memory::{Gpa, GuestMemory, PAGE_SIZE};
 use glassbox_tables::TablesConfig;
 use glassbox_x86_spec::control::{Cr0, Cr4, Efer, Flags};
 use glassbox_x86_spec::segment as attr;
@@ -58,8 +58,24 @@ pub(crate) fn load(cpu: &mut Cpu, source: &BootSource, tables: &TablesConfig) ->
         BootSource::Flat(flat) => load_flat(cpu, flat),
         BootSource::Sector(sector) => load_sector(cpu, sector),
         // It is mapped already, and the processor is at the reset vector.
-        BootSource::Bios(_) | BootSource::BuiltIn(_) => Ok(()),
+        BootSource::Bios(_) | BootSource::BuiltIn(_) | BootSource::Firmware(_) => Ok(()),
     }
+}
+
+/// Maps firmware below 4 GiB, and its end below 1 MiB; once for a machine.
+pub(crate) fn map_firmware(memory: &GuestMemory, image: &[u8]) -> Result<(), MachineError> {
+    let size = image.len();
+    if size == 0 || size > BiosImage::LARGEST || !(size as u64).is_multiple_of(PAGE_SIZE) {
+        return Err(MachineError::FirmwareSize(size as u64));
+    }
+    map_chip(memory, image)
+}
+
+fn map_chip(memory: &GuestMemory, image: &[u8]) -> Result<(), MachineError> {
+    let low = &image[image.len().saturating_sub(BiosImage::LOW_WINDOW)..];
+    memory.map_rom(Gpa(FOUR_GIB - image.len() as u64), image)?;
+    memory.map_rom(Gpa(ONE_MIB - low.len() as u64), low)?;
+    Ok(())
 }
 
 /// Maps a BIOS image below 4 GiB and below 1 MiB; once for a machine.
@@ -68,10 +84,7 @@ pub(crate) fn map_bios(memory: &GuestMemory, BiosImage(image): &BiosImage) -> Re
     if size == 0 || size > BiosImage::LARGEST || !size.is_multiple_of(BiosImage::UNIT) {
         return Err(MachineError::BiosSize(size));
     }
-    let low = &image[size.saturating_sub(BiosImage::LOW_WINDOW)..];
-    memory.map_rom(Gpa(FOUR_GIB - size as u64), image)?;
-    memory.map_rom(Gpa(ONE_MIB - low.len() as u64), low)?;
-    Ok(())
+    map_chip(memory, image)
 }
 
 /// Puts a boot sector where a BIOS does and enters it.

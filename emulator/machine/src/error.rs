@@ -1,6 +1,7 @@
 //! Why a machine could not be built.
 
 use glassbox_boot::BootError;
+use glassbox_flash::FlashError;
 use glassbox_memory::MemoryError;
 use glassbox_tables::TablesError;
 use thiserror::Error;
@@ -56,6 +57,12 @@ pub enum MachineError {
     /// Video memory of an impossible size.
     #[error("{0} bytes of video memory: give a power of two from 1 to 64 MiB")]
     VideoMemory(u32),
+    /// Firmware that no chip could hold.
+    #[error("firmware of {0} bytes: give a multiple of 4 KiB, at most 16 MiB with its variables")]
+    FirmwareSize(u64),
+    /// The flash chip for variables.
+    #[error("firmware variables: {0}")]
+    Flash(#[from] FlashError),
     /// An instruction clock that stands still.
     #[error("an instruction clock of 0 MIPS never moves: give at least 1")]
     ClockStandsStill,

@@ -37,7 +37,7 @@ mod trace;
 pub use clock::{DEFAULT_MIPS, TSC_HZ};
 pub use config::{
     BiosImage, BootSector, BootSource, BuiltInBios, ClockMode, DEFAULT_MEMORY, DisplayConfig, DriveConfig,
-    DriveInterface, DriveMedia, FlatImage, Kernel, MachineConfig,
+    DriveInterface, DriveMedia, Firmware, FlatImage, Kernel, MachineConfig,
 };
 pub use control::{Control, Stop};
 pub use engine::EngineChoice;

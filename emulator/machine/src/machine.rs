@@ -51,12 +51,13 @@ impl Machine {
         let signals = Arc::new(CpuSignals::default());
         config.control.attach(Arc::clone(&signals));
         let clock = MachineClock::new(config.clock, &signals);
-        let board = Board::new(Parts {
+        let mut board = Board::new(Parts {
             clock: VmClock::new(clock.source()),
             processors: vec![Arc::clone(&signals)],
             serial: config.serial,
             debug_console: config.debug_console,
             debug_exit: config.debug_exit,
+            for_qemu: matches!(config.boot, BootSource::Firmware(_)),
             memory: memory.clone(),
             rtc_seconds: rtc_seconds(config.clock),
             services: matches!(config.boot, BootSource::BuiltIn(_)),
@@ -64,6 +65,9 @@ impl Machine {
             drives: config.drives,
             display: config.display,
         })?;
+        if let BootSource::Firmware(firmware) = &config.boot {
+            board.add_firmware(firmware, config.flash)?;
+        }
         let board = Arc::new(Mutex::new(board));
         let bus = Box::new(ProcessorBus::new(Arc::clone(&board), clock.clone(), 0));
         let mut cpu = Cpu::new(memory, bus, signals, Arc::new(config.model));
@@ -86,6 +90,7 @@ impl Machine {
         };
         match &machine.source {
             BootSource::Bios(image) => boot::map_bios(&machine.cpu.memory, image)?,
+            BootSource::Firmware(firmware) => boot::map_firmware(&machine.cpu.memory, &firmware.image)?,
             BootSource::BuiltIn(setup) => {
                 let (placed, tables) = {
                     let board = lock(&machine.board);
@@ -180,7 +185,7 @@ impl Machine {
         let mut board = lock(&self.board);
         if let Some(bios) = &mut self.bios {
             bios.power_on();
-        } else if !matches!(self.source, BootSource::Bios(_)) {
+        } else if !matches!(self.source, BootSource::Bios(_) | BootSource::Firmware(_)) {
             boot::leave_firmware_state(&mut self.cpu, &mut board);
         }
         let tables = board.tables();

@@ -44,8 +44,9 @@ struct Level {
 }
 
 impl Cpu {
-    /// Physical address bits, as CPUID 8000_0008h says.
-    pub const PHYSICAL_BITS: u32 = 46;
+    /// Physical address bits, as CPUID 8000_0008h says. Not more: UEFI firmware maps all
+    /// that they reach, and with 46 bits its page tables alone would take up 256 MiB.
+    pub const PHYSICAL_BITS: u32 = 40;
 
     /// Physical addresses as they leave the processor: A20 may be masked.
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! Putting the board together: which device is where and what its wires lead to.
 
 use super::devices::DebugConsole;
+use super::firmware::LogConsole;
 use super::storage::{Around, IDE_FUNCTION, Storage};
 use super::windows::{FunctionBar, Windows};
 use super::{Aperture, Board, Devices, Input, MmioDevice, PortDevice, cmos};
@@ -50,6 +51,8 @@ pub(crate) struct Parts {
     pub debug_console: Option<Box<dyn CharBackend>>,
     pub debug_exit: Option<u16>,
     pub memory: GuestMemory,
+    /// The board is one that firmware made for QEMU recognises.
+    pub for_qemu: bool,
     /// What the RTC shows at power-on: seconds since 1970.
     pub rtc_seconds: i64,
     /// The built-in BIOS is there.
@@ -67,7 +70,7 @@ impl Board {
     /// [`MachineError::PortTaken`] where the exit device is put onto another.
     pub fn new(parts: Parts) -> Result<Self, MachineError> {
         let Parts { clock, processors, serial, debug_console, debug_exit, .. } = parts;
-        let Parts { memory, rtc_seconds, services, legacy, drives, display, .. } = parts;
+        let Parts { memory, for_qemu, rtc_seconds, services, legacy, drives, display, .. } = parts;
         let queue = InterruptQueue::new();
         let msi = queue.msi();
         let mut interrupts =
@@ -80,7 +83,8 @@ impl Board {
             backend.map(|b| Uart16550::new(clock.clone(), wires.connect(Input::Isa(irq)), b))
         });
         let exit_request = ExitRequest::new();
-        let host_bridge = Shared::new(HostBridge::new());
+        let debug_console = debug_console.or_else(|| for_qemu.then(|| Box::new(LogConsole::default()) as _));
+        let host_bridge = Shared::new(if for_qemu { HostBridge::of_qemu() } else { HostBridge::new() });
         let isa_bridge = Shared::new(IsaBridge::new());
         let mut rtc = Rtc::new(clock.clone(), wires.connect_legacy(Input::Isa(RTC_IRQ)), rtc_seconds);
         rtc.set_memory_size(memory.low_ram_size(), memory.high_ram_size());
@@ -120,7 +124,7 @@ impl Board {
             system_control: SystemControlA::new(wires.connect(Input::Init), wires.connect(Input::A20)),
             reset_control: ResetControl::new(wires.connect(Input::Init), wires.connect(Input::Reset)),
             post_code: PostCode::new(),
-            pci: pci_bus(&host_bridge, &isa_bridge),
+            pci: pci_bus(&host_bridge, &isa_bridge, for_qemu),
             host_bridge,
             isa_bridge,
             dma,
@@ -132,6 +136,8 @@ impl Board {
             exit_request,
             debug_console: debug_console.map(DebugConsole::new),
             services: ServicePort::default(),
+            fw_cfg: None,
+            flash: None,
         };
         let mut functions = functions;
         if let Some(vga) = &devices.vga {
@@ -187,12 +193,13 @@ fn local_apics(clock: &VmClock, count: usize) -> Vec<LocalApic> {
     (0..count).map(|id| LocalApic::new(config(id), clock.clone())).collect()
 }
 
-fn pci_bus(host_bridge: &Shared<HostBridge>, isa_bridge: &Shared<IsaBridge>) -> PciBus {
+fn pci_bus(host_bridge: &Shared<HostBridge>, isa_bridge: &Shared<IsaBridge>, for_qemu: bool) -> PciBus {
+    let pm = if for_qemu { PmFunction::without_smm(PM_BASE) } else { PmFunction::new(PM_BASE) };
     let mut pci = PciBus::new();
     let functions: [(FunctionAddress, Box<dyn PciDevice>); 3] = [
         (HOST_BRIDGE, Box::new(host_bridge.clone())),
         (ISA_BRIDGE, Box::new(isa_bridge.clone())),
-        (PM_FUNCTION, Box::new(PmFunction::new(PM_BASE))),
+        (PM_FUNCTION, Box::new(pm)),
     ];
     insert_functions(&mut pci, functions);
     pci

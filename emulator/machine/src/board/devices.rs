@@ -7,6 +7,8 @@ use glassbox_chipset::{
 };
 use glassbox_device_api::{AccessSize, CharBackend, Device, Mmio, PortIo, ResetKind};
 use glassbox_display::Vga;
+use glassbox_flash::CfiFlash;
+use glassbox_fw_cfg::FwCfg;
 use glassbox_pci::{HostBridge, IsaBridge, PciBus, Shared};
 use glassbox_serial::Uart16550;
 use glassbox_storage::floppy::Floppy;
@@ -36,6 +38,7 @@ pub(crate) enum PortDevice {
     DebugConsole,
     /// What the stubs of the built-in BIOS write to.
     Services,
+    FwCfg,
 }
 
 /// Who can be behind a physical address.
@@ -47,6 +50,7 @@ pub(crate) enum MmioDevice {
     Vga,
     /// A window of a PCI function.
     PciBar(FunctionBar),
+    Flash,
 }
 
 /// The devices.
@@ -77,6 +81,8 @@ pub(crate) struct Devices {
     pub debug_console: Option<DebugConsole>,
     /// Where the stubs of the built-in BIOS call its services.
     pub services: ServicePort,
+    pub fw_cfg: Option<FwCfg>,
+    pub flash: Option<CfiFlash>,
 }
 
 /// A device behind ports.
@@ -109,6 +115,7 @@ impl Devices {
             PortDevice::DebugExit => self.debug_exit.as_mut()?,
             PortDevice::DebugConsole => self.debug_console.as_mut()?,
             PortDevice::Services => &mut self.services,
+            PortDevice::FwCfg => self.fw_cfg.as_mut()?,
             // The interrupt controllers are not among these devices, and windows
             // are reached through the bus.
             PortDevice::Pic | PortDevice::PciBar(_) => return None,
@@ -139,6 +146,8 @@ impl Devices {
             exit_request: _,
             debug_console,
             services,
+            fw_cfg,
+            flash,
         } = self;
         each(pit);
         each(rtc);
@@ -163,6 +172,12 @@ impl Devices {
         if let Some(device) = debug_console {
             each(device);
         }
+        if let Some(device) = fw_cfg {
+            each(device);
+        }
+        if let Some(device) = flash {
+            each(device);
+        }
     }
 
     /// Whether the guest switched itself off, wrote to the exit device or called
@@ -179,6 +194,8 @@ pub(crate) struct DebugConsole(Box<dyn CharBackend>);
 impl DebugConsole {
     /// The port.
     pub const PORT: u16 = 0xE9;
+    /// Where SeaBIOS and OVMF expect it.
+    pub const FIRMWARE_PORT: u16 = 0x402;
 
     pub fn new(backend: Box<dyn CharBackend>) -> Self {
         Self(backend)

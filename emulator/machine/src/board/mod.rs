@@ -6,6 +6,7 @@
 mod assemble;
 mod cmos;
 mod devices;
+mod firmware;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -238,6 +239,7 @@ impl Board {
             MmioDevice::Hpet => Some(&mut self.devices.hpet),
             MmioDevice::Vga => Some(self.devices.vga.as_mut()?),
             MmioDevice::PciBar(_) => None,
+            MmioDevice::Flash => Some(self.devices.flash.as_mut()?),
         }
     }
 

@@ -6,7 +6,7 @@ pub use drives::{DisplayConfig, DriveConfig, DriveInterface, DriveMedia};
 
 use crate::{Control, EngineChoice};
 use glassbox_cpu::CpuModel;
-use glassbox_device_api::CharBackend;
+use glassbox_device_api::{BlockBackend, CharBackend};
 use glassbox_services::BootDevice;
 use std::time::Duration;
 
@@ -104,6 +104,17 @@ pub struct BuiltInBios {
     pub boot_order: Vec<BootDevice>,
 }
 
+/// Firmware made for QEMU, such as SeaBIOS or OVMF: placed as a [`BiosImage`] is,
+/// and told about the machine by fw_cfg.
+#[derive(Clone, Debug, Default)]
+pub struct Firmware {
+    /// The code: whole pages, at most [`BiosImage::LARGEST`] bytes. Where there is
+    /// [flash](MachineConfig::flash), it ends where the code begins.
+    pub image: Vec<u8>,
+    /// Files of fw_cfg, besides those that describe the machine.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
 /// What a machine starts.
 #[derive(Clone, Debug)]
 pub enum BootSource {
@@ -117,12 +128,14 @@ pub enum BootSource {
     Bios(BiosImage),
     /// The built-in BIOS.
     BuiltIn(BuiltInBios),
+    /// Firmware made for QEMU.
+    Firmware(Firmware),
 }
 
 impl BootSource {
     /// Whether firmware runs that expects a whole PC, and looks for what to boot.
     pub fn has_firmware(&self) -> bool {
-        matches!(self, Self::BuiltIn(_))
+        matches!(self, Self::BuiltIn(_) | Self::Firmware(_))
     }
 }
 
@@ -150,6 +163,12 @@ impl From<BuiltInBios> for BootSource {
     }
 }
 
+impl From<Firmware> for BootSource {
+    fn from(firmware: Firmware) -> Self {
+        Self::Firmware(firmware)
+    }
+}
+
 impl From<FlatImage> for BootSource {
     fn from(image: FlatImage) -> Self {
         Self::Flat(image)
@@ -166,6 +185,9 @@ pub struct MachineConfig {
     pub boot: BootSource,
     /// What COM1 and COM2 are connected to; `None` leaves the port off the board.
     pub serial: [Option<Box<dyn CharBackend>>; 2],
+    /// What the flash chip below the code of [`Firmware`] holds, and keeps: the
+    /// variables of UEFI.
+    pub flash: Option<Box<dyn BlockBackend>>,
     /// What port E9h (Bochs' debug console) is connected to.
     pub debug_console: Option<Box<dyn CharBackend>>,
     /// Drives. A controller is there if it has one, or if firmware is to find it.
@@ -198,6 +220,7 @@ impl MachineConfig {
             display: boot.has_firmware().then(DisplayConfig::default),
             boot,
             serial: [None, None],
+            flash: None,
             debug_console: None,
             drives: Vec::new(),
             clock: ClockMode::Host,

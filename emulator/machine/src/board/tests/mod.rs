@@ -38,6 +38,7 @@ impl Bench {
             serial: [None, None],
             debug_console: None,
             debug_exit: None,
+            for_qemu: false,
             memory: memory.clone(),
             rtc_seconds: 0,
             services: false,

@@ -1,0 +1,121 @@
+//! What firmware made for QEMU finds on the board: fw_cfg, flash, a debug port.
+
+use super::devices::DebugConsole;
+use super::{Board, MmioDevice, PortDevice};
+use crate::{BiosImage, Firmware, MachineError};
+use glassbox_device_api::{BlockBackend, CharBackend, PortWindow};
+use glassbox_flash::CfiFlash;
+use glassbox_fw_cfg::{E820Range, FwCfg, Items};
+use glassbox_memory::GuestMemory;
+use glassbox_tables::{LoaderFiles, TablesConfig, loader_files};
+
+const FOUR_GIB: u64 = 1 << 32;
+/// Type of RAM in the memory map.
+const RAM: u32 = 1;
+/// No suspend to RAM (bit 7 of the fourth byte) nor to disk (of the fifth): the
+/// bytes are the sleep types of S0 to S5 with bit 7 for those that there are.
+const SLEEP_STATES: [u8; 6] = [0x80, 0, 0, 1, 2, 0x80];
+/// The longest line of the debug port that is logged as one.
+const LOG_LINE: usize = 1024;
+
+impl Board {
+    /// Adds what `firmware` expects: fw_cfg, the debug port, and a chip for its
+    /// variables below the code.
+    ///
+    /// # Errors
+    /// [`MachineError::Flash`], [`MachineError::FirmwareSize`], [`MachineError::Tables`],
+    /// [`MachineError::PortTaken`].
+    pub fn add_firmware(
+        &mut self,
+        firmware: &Firmware,
+        flash: Option<Box<dyn BlockBackend>>,
+    ) -> Result<(), MachineError> {
+        let code = firmware.image.len() as u64;
+        if let Some(flash) = flash.map(CfiFlash::new).transpose()? {
+            let size = code.saturating_add(flash.size());
+            if size > BiosImage::LARGEST as u64 {
+                return Err(MachineError::FirmwareSize(size));
+            }
+            self.mmio.claim(MmioDevice::Flash, FOUR_GIB - size, flash.size());
+            self.devices.flash = Some(flash);
+        }
+        let mut items = describe(&self.memory, &self.tables())?;
+        for (name, bytes) in &firmware.files {
+            if !items.add_file(name, bytes.clone()) {
+                log::warn!("fw_cfg: no file can be called {name}");
+            }
+        }
+        self.ports.claim(PortDevice::FwCfg, "fw_cfg", &FwCfg::WINDOWS)?;
+        self.devices.fw_cfg = Some(FwCfg::new(items, self.memory.clone()));
+        let debug = PortWindow { port: DebugConsole::FIRMWARE_PORT, len: 1, offset: 0 };
+        self.ports.claim(PortDevice::DebugConsole, "firmware's debug port", &[debug])
+    }
+}
+
+/// The items that tell of the machine.
+fn describe(memory: &GuestMemory, tables: &TablesConfig) -> Result<Items, MachineError> {
+    let mut items = Items::new(memory.ram_size(), tables.processors.len() as u16);
+    let mut map = vec![E820Range { start: 0, len: memory.low_ram_size(), kind: RAM }];
+    if memory.high_ram_size() > 0 {
+        map.push(E820Range { start: FOUR_GIB, len: memory.high_ram_size(), kind: RAM });
+    }
+    items.add_memory_map(&map);
+    let tables = loader_files(tables)?;
+    items.add_file(LoaderFiles::RSDP, tables.rsdp);
+    items.add_file(LoaderFiles::TABLES, tables.tables);
+    items.add_file(LoaderFiles::COMMANDS, tables.commands);
+    items.add_file("etc/system-states", SLEEP_STATES.to_vec());
+    Ok(items)
+}
+
+/// Writes what comes out of the debug port to the log, line by line.
+#[derive(Default)]
+pub(crate) struct LogConsole(Vec<u8>);
+
+impl CharBackend for LogConsole {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            match byte {
+                b'\r' => {}
+                b'\n' => self.flush(),
+                byte => self.0.push(byte),
+            }
+            if self.0.len() >= LOG_LINE {
+                self.flush();
+            }
+        }
+    }
+}
+
+impl LogConsole {
+    fn flush(&mut self) {
+        log::debug!("firmware: {}", String::from_utf8_lossy(&self.0));
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glassbox_device_api::{AccessSize, PortIo};
+
+    #[test]
+    fn firmware_learns_of_memory_and_tables() {
+        let memory = GuestMemory::new(64 << 20).unwrap();
+        let items = describe(&memory, &TablesConfig::new(vec![0])).unwrap();
+        let mut fw_cfg = FwCfg::new(items, memory);
+        let mut item = |key: u32, len: usize| -> Vec<u8> {
+            fw_cfg.port_write(0, AccessSize::Word, key);
+            (0..len).map(|_| fw_cfg.port_read(1, AccessSize::Byte) as u8).collect()
+        };
+        let directory = item(0x19, 4 + 5 * 64);
+        let name = |n: usize| String::from_utf8_lossy(&directory[12 + 64 * n..][..20]).replace('\0', "");
+        let names: Vec<String> = (0..usize::from(directory[3])).map(name).collect();
+        assert_eq!(
+            names,
+            ["etc/acpi/rsdp", "etc/acpi/tables", "etc/e820", "etc/system-states", "etc/table-loader"]
+        );
+        let map = item(0x22, 20);
+        assert_eq!((map[8..16].to_vec(), map[16]), ((64u64 << 20).to_le_bytes().to_vec(), 1));
+    }
+}
