@@ -1,6 +1,7 @@
 //! The command line's grammar.
 
 use crate::firmware::FirmwareArg;
+use crate::image::ImageArgs;
 use crate::serial::SerialTarget;
 use crate::units::{parse_clock, parse_count, parse_debug_status, parse_duration, parse_port, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -36,6 +37,8 @@ pub enum Command {
     /// Run test ROMs and say which passed
     #[command(args_override_self = true, after_help = TEST_EXIT_CODES)]
     Test(Box<TestArgs>),
+    /// Make, show, copy and check disk images
+    Image(ImageArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

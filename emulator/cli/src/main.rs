@@ -3,6 +3,7 @@
 mod args;
 mod builtin;
 mod firmware;
+mod image;
 mod outcome;
 mod run;
 mod serial;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Some(Command::Completions { shell }) => print_completions(shell),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Test(args)) => test::run(&args),
+        Some(Command::Image(args)) => image::run(&args),
         None => run::run(&cli.run),
     };
     match result {

@@ -74,6 +74,9 @@ pub enum ImageError {
     /// The guest holds the medium.
     #[error("the guest has locked the medium in its drive: eject it there, or force it")]
     MediumLocked,
+    /// The user has stopped it.
+    #[error("stopped before the end")]
+    Interrupted,
     /// The drive has no door.
     #[error("a fixed disk's medium cannot be changed")]
     Fixed,

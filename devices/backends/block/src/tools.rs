@@ -1,6 +1,7 @@
 //! What is done with images while no machine runs.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::ImageError;
@@ -18,6 +19,9 @@ use crate::storage::{HostFile, Storage};
 const CHUNK: u64 = 2 << 20;
 /// Zeroes of this length, at such a place, are left out of a copy.
 const GRAIN: usize = 4096;
+
+/// Is told how many bytes of how many are done, and says whether to go on.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
 
 /// A new image.
 #[derive(Clone, Debug)]
@@ -159,8 +163,7 @@ pub fn info(path: &Path, format: Option<Format>) -> Result<ImageInfo, ImageError
     Ok(ImageInfo { path: path.to_owned(), format, size, stored, qcow2 })
 }
 
-/// Copies the disk in `source` to a new image. `progress` is told how many bytes
-/// of how many are done.
+/// Copies the disk in `source` to a new image.
 ///
 /// # Errors
 /// As [`create`] and [`open`]; a new target that could not be finished is removed.
@@ -169,7 +172,7 @@ pub fn convert(
     target: &Path,
     format: Format,
     replace: bool,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: Progress<'_>,
 ) -> Result<(), ImageError> {
     let from = open(source)?;
     let was_there = target.exists();
@@ -188,7 +191,7 @@ fn copy(
     from: &dyn Image,
     to: &dyn Image,
     (source, target): (&Path, &Path),
-    progress: &mut dyn FnMut(u64, u64),
+    progress: Progress<'_>,
 ) -> Result<(), ImageError> {
     let len = from.len();
     // A target that is a device has content already, and may be larger.
@@ -199,7 +202,9 @@ fn copy(
     let mut at = 0;
     let mut buffer = vec![0; CHUNK.min(len) as usize];
     while at < len {
-        progress(at, len);
+        if progress(at, len).is_break() {
+            return Err(ImageError::Interrupted);
+        }
         let extent = from.extent(at, len - at).map_err(|error| ImageError::io(source, error))?;
         if extent.kind == ExtentKind::Zero {
             if !holds_zeroes {
@@ -214,7 +219,8 @@ fn copy(
         at += part.len() as u64;
     }
     to.flush().map_err(|error| ImageError::io(target, error))?;
-    progress(len, len);
+    // It is done: too late to stop.
+    let _ = progress(len, len);
     Ok(())
 }
 
@@ -255,11 +261,7 @@ pub fn check(path: &Path, format: Option<Format>) -> Result<Option<CheckReport>,
 /// # Errors
 /// Where the overlay has none, or either is in use, or of the host. Nothing is
 /// lost then: the overlay is emptied when all of it is stable in the other.
-pub fn commit(
-    path: &Path,
-    format: Option<Format>,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<PathBuf, ImageError> {
+pub fn commit(path: &Path, format: Option<Format>, progress: Progress<'_>) -> Result<PathBuf, ImageError> {
     let io = |error| ImageError::io(path, error);
     let file = HostFile::open(path, Access::Write)?;
     if format_of(&file, format)? != Format::Qcow2 {
@@ -286,7 +288,9 @@ pub fn commit(
     let mut buffer = vec![0; CHUNK.min(len) as usize];
     let mut at = 0;
     while at < len {
-        progress(at, len);
+        if progress(at, len).is_break() {
+            return Err(ImageError::Interrupted);
+        }
         let (present, count) = overlay.is_present(at, (len - at).min(CHUNK)).map_err(io)?;
         if present {
             let part = &mut buffer[..count as usize];
@@ -302,7 +306,8 @@ pub fn commit(
     }
     target.flush().map_err(|error| ImageError::io(&behind.path, error))?;
     overlay.clear_all().map_err(io)?;
-    progress(len, len);
+    // It is done: too late to stop.
+    let _ = progress(len, len);
     Ok(behind.path)
 }
 

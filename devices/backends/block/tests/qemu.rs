@@ -5,6 +5,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -76,7 +77,10 @@ fn images_that_qemu_made_are_read() {
         let format: Format = name.split('.').nth(1).unwrap().parse().unwrap();
         assert_eq!(tools::info(&at(name), None).unwrap().format, format, "{name}");
         let target = at("copy.qcow2");
-        tools::convert(&OpenOptions::new(at(name)), &target, Format::Qcow2, true, &mut |_, _| {}).unwrap();
+        tools::convert(&OpenOptions::new(at(name)), &target, Format::Qcow2, true, &mut |_, _| {
+            ControlFlow::Continue(())
+        })
+        .unwrap();
         qemu_img(dir.path(), &["compare", "-q", "disk.raw", "copy.qcow2"]);
         qemu_img(dir.path(), &["check", "-q", "copy.qcow2"]);
         let report = tools::check(&at(name), None).unwrap();
@@ -137,7 +141,7 @@ fn a_chain_of_images_is_read_and_written_like_by_qemu() {
     assert!(std::fs::read(dir.path().join("top.raw")).unwrap() == model);
 
     // From the top down; the disk stays what it is.
-    tools::commit(&dir.path().join("top.qcow2"), None, &mut |_, _| {}).unwrap();
+    tools::commit(&dir.path().join("top.qcow2"), None, &mut |_, _| ControlFlow::Continue(())).unwrap();
     assert!(
         bytes_of(&dir.path().join("v2.qcow2")) == model && bytes_of(&dir.path().join("top.qcow2")) == model
     );
@@ -199,14 +203,18 @@ fn images_of_ours_are_sound_for_qemu() {
     for (format, name) in [(Format::Qcow2, "copy.qcow2"), (Format::Raw, "copy.raw")] {
         let target = dir.path().join(name);
         let mut last = (0, 0);
-        tools::convert(&from, &target, format, false, &mut |done, all| last = (done, all)).unwrap();
+        tools::convert(&from, &target, format, false, &mut |done, all| {
+            last = (done, all);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
         assert_eq!(last, (3 << 20, 3 << 20));
         qemu_img(dir.path(), &["compare", "-q", "disk.raw", name]);
         assert!(
-            tools::convert(&from, &target, format, false, &mut |_, _| {}).is_err(),
+            tools::convert(&from, &target, format, false, &mut |_, _| ControlFlow::Continue(())).is_err(),
             "it is there already"
         );
-        tools::convert(&from, &target, format, true, &mut |_, _| {}).unwrap();
+        tools::convert(&from, &target, format, true, &mut |_, _| ControlFlow::Continue(())).unwrap();
         assert!(bytes_of(&target) == disk);
     }
     for size in [512, 1 << 20, 10 << 30, 4 << 40] {

@@ -4,3 +4,4 @@ mod clock;
 mod common;
 mod errors;
 mod exit_codes;
+mod images;
