@@ -9,7 +9,8 @@ use glassbox_device_api::{AccessSize, Device, PortIo, PortWindow, ResetKind, VmT
 use glassbox_memory::Gpa;
 use glassbox_services::rom::TRAP_PORT;
 use glassbox_services::{
-    Bios, BiosConfig, BiosHost, Drive, DriveBus, DriveKind, GuestFault, Register, Registers, SegmentRegister,
+    Bios, BiosConfig, BiosHost, Drive, DriveBus, DriveKind, GuestFault, Processors, Register, Registers,
+    SegmentRegister,
 };
 use glassbox_tables::{E820Entry, TablesConfig, pc_memory_map};
 use glassbox_x86_spec::control::{Cr0, Flags};
@@ -56,6 +57,10 @@ impl PortIo for ServicePort {
     }
 }
 
+/// What the tables say that a processor has: FPU, machine checks, CMPXCHG8B, a
+/// local APIC (CPUID leaf 1, EDX). The MP specification asks for no more.
+const PROCESSOR_FEATURES: u32 = 1 | 1 << 7 | 1 << 8 | 1 << 9;
+
 /// The BIOS of a machine.
 pub(crate) struct BuiltIn {
     bios: Bios,
@@ -82,14 +87,21 @@ fn drive(placed: &Placed) -> Drive {
 }
 
 impl BuiltIn {
-    /// A BIOS that is set up as asked for, with the board's drives.
-    pub fn new(setup: &BuiltInBios, placed: &[Placed], tables: TablesConfig) -> Self {
+    /// A BIOS that is set up as asked for, with the board's drives, for processors
+    /// with this signature.
+    pub fn new(setup: &BuiltInBios, placed: &[Placed], tables: TablesConfig, signature: u32) -> Self {
+        let processors = Processors {
+            apic_ids: tables.processors.iter().filter_map(|id| u8::try_from(*id).ok()).collect(),
+            ioapic_id: tables.ioapic_id,
+            signature,
+            features: PROCESSOR_FEATURES,
+        };
         let mut placed: Vec<&Placed> = placed.iter().collect();
         placed.sort_by_key(|placed| placed.config.interface);
         let config = BiosConfig {
             boot_order: setup.boot_order.clone(),
             drives: placed.into_iter().map(drive).collect(),
-            ..BiosConfig::default()
+            processors,
         };
         Self { bios: Bios::new(config), tables }
     }

@@ -96,7 +96,7 @@ impl Machine {
                     let board = lock(&machine.board);
                     (board.drives.clone(), board.tables())
                 };
-                let bios = BuiltIn::new(setup, &placed, tables);
+                let bios = BuiltIn::new(setup, &placed, tables, machine.cpu.model.signature());
                 boot::map_bios(&machine.cpu.memory, &bios.image())?;
                 machine.bios = Some(bios);
             }

@@ -261,6 +261,11 @@ impl Assembler {
         self.bytes(&[0xE4, port]);
     }
 
+    /// `TEST AL, imm8`
+    pub fn test_al(&mut self, mask: u8) {
+        self.bytes(&[0xA8, mask]);
+    }
+
     /// `PUSH r16`
     pub fn push(&mut self, register: Word) {
         self.bytes(&[0x50 + register as u8]);

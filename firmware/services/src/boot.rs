@@ -4,7 +4,7 @@ use crate::bios::{Bios, BootDevice};
 use crate::call::{Call, Flow, GuestFault, ServiceResult};
 use crate::drive::Drive;
 use crate::eltorito::{self, BootEntry, Emulation, Media};
-use crate::int13::Buffer;
+use crate::int13::{self, Buffer};
 use crate::int13_cdrom;
 use crate::post::far_call;
 use crate::registers::{Registers, SegmentRegister};
@@ -56,6 +56,7 @@ pub(crate) fn bootstrap(bios: &mut Bios, call: &mut Call<'_>) -> ServiceResult {
     candidates.reverse();
     bios.boot = BootState { left: candidates, ..BootState::default() };
     bios.emulation = None;
+    int13::put_counts(bios, call)?;
     next(bios, call)
 }
 
@@ -198,6 +199,7 @@ fn cd(bios: &mut Bios, n: usize, call: &mut Call<'_>) -> Attempt {
             // Linear 7C00h as 0000:7C00h, which is what most loaders want.
             let address = u32::from(segment) << 4;
             let (cs, ip) = ((address >> 4 & 0xF000) as u16, address as u16);
+            int13::put_counts(bios, call)?;
             enter(call, number, 0);
             Ok(Ok(Flow::Far { cs, ip }))
         }
@@ -308,6 +310,7 @@ mod tests {
         let mut b = bench(vec![drive(disc(2, 0, 1)), disk(DriveKind::Floppy, true)], vec![BootDevice::CdRom]);
         assert_eq!(b.run_with(bootstrap), Ok(Flow::Far { cs: 0, ip: 0x7C00 }));
         assert_eq!((b.regs.dx.low(), b.bios.drive_count(true)), (0, 2));
+        assert_eq!(b.host.bda_u16(0x10) & 0xC1, 0x41, "INT 11h counts it");
         b.regs.ax.0 = 0x0201;
         b.regs.cx.0 = 0x0004;
         b.regs.es = SegmentRegister::real(0x1000);
@@ -324,7 +327,7 @@ mod tests {
         b.run_with(crate::int13::service).unwrap();
         assert!(!b.carry());
         assert_eq!(b.host.memory[0x1_0000..0x1_0003], [0x13, 2, 0]);
-        assert_eq!(b.bios.drive_count(true), 1);
+        assert_eq!((b.bios.drive_count(true), b.host.bda_u16(0x10) & 0xC1), (1, 0x01));
     }
 
     #[test]

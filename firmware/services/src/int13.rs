@@ -140,9 +140,18 @@ pub(crate) fn floppy_type(drive: &Drive) -> u8 {
     }
 }
 
+/// How many drives there are, in the data area: emulated ones count.
+pub(crate) fn put_counts(bios: &Bios, call: &mut Call<'_>) -> Result<(), GuestFault> {
+    call.set_bda_u8(bda::DISK_COUNT, bios.drive_count(false))?;
+    let floppies = u16::from(bios.drive_count(true).min(4));
+    let equipment = call.bda_u16(bda::EQUIPMENT)? & !0x00C1;
+    let word = if floppies > 0 { 1 | (floppies - 1) << 6 } else { 0 };
+    call.set_bda_u16(bda::EQUIPMENT, equipment | word)
+}
+
 /// POST: counts in the data area, parameter tables of two disks.
 pub(crate) fn post(bios: &mut Bios, call: &mut Call<'_>) -> Result<(), GuestFault> {
-    call.set_bda_u8(bda::DISK_COUNT, bios.drive_count(false))?;
+    put_counts(bios, call)?;
     // Both drives have a change line and take several data rates.
     call.set_bda_u8(bda::FLOPPY_CONTROLLER, 0x77)?;
     for n in 0..2 {

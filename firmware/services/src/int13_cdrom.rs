@@ -7,7 +7,7 @@ use crate::call::{Call, GuestFault};
 use crate::drive::{Drive, Geometry};
 use crate::eltorito::{CD_SECTOR, Emulation, Media, catalog_sector};
 use crate::int13::{Buffer, Done, Status, chs, put_floppy_table, put_geometry, status_of};
-use crate::{int13_disk, int13_edd};
+use crate::{int13, int13_disk, int13_edd};
 use glassbox_device_api::BlockError;
 
 /// Bytes of a specification packet.
@@ -175,6 +175,7 @@ fn status(bios: &mut Bios, call: &mut Call<'_>, packet: u32) -> Done {
             return Err(Status::InvalidFunction.into());
         }
         bios.emulation = None;
+        int13::put_counts(bios, call)?;
     }
     Ok(())
 }
@@ -211,6 +212,7 @@ fn start(bios: &mut Bios, call: &mut Call<'_>, packet: u32, boot: bool) -> Done 
     let segment = if word(0x0C) == 0 { crate::eltorito::DEFAULT_SEGMENT } else { word(0x0C) };
     let count = word(0x0E).max(1);
     bios.emulation = Some(Emulation { media, media_byte: bytes[1] & 15, drive, number, lba, segment, count });
+    int13::put_counts(bios, call)?;
     if !boot {
         return Ok(());
     }

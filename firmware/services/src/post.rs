@@ -247,14 +247,9 @@ fn ports(call: &mut Call<'_>) -> Result<(), GuestFault> {
     call.set_bda_u16(bda::EQUIPMENT, word)
 }
 
-/// Floppies join the equipment, which the CMOS has, too, with its checksum.
+/// The CMOS has the equipment, too, and the kinds of floppy drives, with a checksum.
 fn equipment(bios: &Bios, call: &mut Call<'_>) -> Result<(), GuestFault> {
-    let floppies = bios.floppies.len().min(4) as u16;
-    let mut word = call.bda_u16(bda::EQUIPMENT)?;
-    if floppies > 0 {
-        word |= 1 | (floppies - 1) << 6;
-    }
-    call.set_bda_u16(bda::EQUIPMENT, word)?;
+    let word = call.bda_u16(bda::EQUIPMENT)?;
     cmos::write(call, cmos::EQUIPMENT, word as u8);
     let types = |n: usize| bios.floppies.get(n).map_or(0, int13::floppy_type);
     cmos::write(call, cmos::FLOPPY_TYPES, types(0) << 4 | types(1));

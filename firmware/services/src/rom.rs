@@ -380,6 +380,10 @@ impl Builder {
         self.fixed(entry::INT09);
         let done = self.a.label();
         self.a.push(Word::Ax);
+        // Answers of the controller raise the interrupt, too, and are gone by now.
+        self.a.in_al(0x64);
+        self.a.test_al(0x01);
+        self.a.jcc(Condition::Zero, done);
         self.a.in_al(0x60);
         self.a.mov_byte(Byte::Ah, 0x4F);
         self.a.stc();
