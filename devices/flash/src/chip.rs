@@ -128,7 +128,7 @@ impl CfiFlash {
     }
 
     fn fail(&mut self, bits: u8) {
-        self.status |= bits;
+        self.status |= bits | status::READY;
     }
 
     /// Whether the chip takes changes; sets the error bits where it does not.
@@ -155,11 +155,17 @@ impl CfiFlash {
             command::PROGRAM | command::PROGRAM_ALTERNATE => self.write = WriteMode::Program,
             command::ERASE => self.write = WriteMode::Erase,
             command::LOCK_SETUP => self.write = WriteMode::Lock,
-            command::BUFFERED_PROGRAM => self.write = WriteMode::Count { sector },
+            command::BUFFERED_PROGRAM => {
+                self.status |= status::READY;
+                self.write = WriteMode::Count { sector };
+            }
             // Programs and erases are over at once: nothing is there to suspend or to resume.
             command::READ_STATUS | command::SUSPEND | command::CONFIRM => {}
             command::CLEAR_STATUS => {
-                self.status &= !status::ERRORS;
+                // The ready bit goes too, until the next program or erase is done. A P30
+                // keeps it; but QEMU's chip does so, and OVMF takes that for the sign
+                // that there is flash at all.
+                self.status = 0;
                 self.read = ReadMode::Array;
             }
             command::READ_IDENTIFIER => self.read = ReadMode::Identifier,
@@ -179,11 +185,13 @@ impl CfiFlash {
         match std::mem::replace(&mut self.write, WriteMode::Command) {
             WriteMode::Command => self.first_cycle(at, value),
             WriteMode::Program => {
+                self.status |= status::READY;
                 if self.is_writable(status::PROGRAM_ERROR) {
                     self.program(at, value);
                 }
             }
             WriteMode::Erase if value == command::CONFIRM => {
+                self.status |= status::READY;
                 if self.is_writable(status::ERASE_ERROR) {
                     let start = (at / Self::SECTOR * Self::SECTOR) as usize;
                     self.store.change(start, Self::SECTOR as usize, |bytes| bytes.fill(0xff));
@@ -212,6 +220,7 @@ impl CfiFlash {
                 };
             }
             WriteMode::ConfirmData { sector, data } => {
+                self.status |= status::READY;
                 let inside = data.iter().all(|(at, _)| at / Self::SECTOR == sector);
                 if value != command::CONFIRM || !inside {
                     self.fail(status::ERASE_ERROR | status::PROGRAM_ERROR);
@@ -313,7 +322,7 @@ impl SaveRestore for CfiFlash {
         if contents.len() as u64 != self.size() {
             return Err(invalid("contents"));
         }
-        if status & !(status::READY | status::ERRORS) != 0 || status & status::READY == 0 {
+        if status & !(status::READY | status::ERRORS) != 0 {
             return Err(invalid("status"));
         }
         let possible = match &write {

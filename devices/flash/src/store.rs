@@ -29,7 +29,7 @@ pub(crate) struct Store {
     backend: Box<dyn BlockBackend>,
     /// Units to be stored, oldest first: number and contents.
     waiting: VecDeque<(usize, Vec<u8>)>,
-    /// The number of a unit whose write, or a flush, is on its way.
+    /// A write or a flush is on its way.
     busy: bool,
     /// Something was written since the last flush.
     unflushed: bool,
