@@ -9,6 +9,7 @@
 //! | `dispi.rs` | the Bochs extension: resolutions, linear framebuffer, banks |
 //! | `memory.rs` | video memory and where a plane's byte lies in it |
 //! | `planes.rs` | the processor's way through the graphics controller into the planes |
+//! | `pages.rs` | which pages of it changed |
 //! | `retrace.rs` | where the beam is |
 //! | `render/` | from registers and memory to pixels |
 //! | `text.rs` | what the text screen says |
@@ -25,6 +26,7 @@ mod edid;
 mod general;
 mod graphics;
 mod memory;
+mod pages;
 mod pci;
 mod planes;
 mod registers;

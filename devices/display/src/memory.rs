@@ -7,7 +7,7 @@
 //! so by this order byte *n* of a chain-4 window is byte *n* of video memory, and
 //! the window can be mapped straight to it.
 
-use glassbox_memory::{GuestMemory, MemoryError};
+use glassbox_memory::{GuestMemory, MemoryError, RamBlock};
 
 /// The least video memory: that of a VGA.
 const LEAST: u32 = 256 << 10;
@@ -18,6 +18,8 @@ pub struct VideoMemory {
     memory: GuestMemory,
     start: u64,
     len: u32,
+    /// Where guest memory tells of writes.
+    watched: Option<RamBlock>,
 }
 
 impl VideoMemory {
@@ -29,7 +31,18 @@ impl VideoMemory {
     pub fn new(memory: GuestMemory, start: u64, len: u32) -> Self {
         assert!(len.is_power_of_two() && len >= LEAST, "video memory of {len} bytes");
         assert!(start.checked_add(len.into()).is_some_and(|end| end <= memory.host_len()));
-        Self { memory, start, len }
+        Self { memory, start, len, watched: None }
+    }
+
+    /// A block of `memory` whose writes are watched from now on, so that only changed
+    /// parts of pictures are looked at.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn watched(memory: GuestMemory, block: RamBlock) -> Self {
+        memory.watch_writes(block);
+        let len = u32::try_from(block.len()).unwrap_or(u32::MAX);
+        Self { watched: Some(block), ..Self::new(memory, block.offset(), len) }
     }
 
     /// Video memory of its own, mapped nowhere: for tests and tools.
@@ -55,6 +68,18 @@ impl VideoMemory {
         self.start
     }
 
+    /// Whether guest memory tells of writes.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.is_some()
+    }
+
+    /// Calls `each` with the offset of every page written since the last call.
+    pub(crate) fn take_dirty(&self, each: &mut dyn FnMut(u64)) {
+        if let Some(block) = self.watched {
+            self.memory.take_dirty(block, 0, block.len(), |offset| each(offset - block.offset()));
+        }
+    }
+
     fn at(&self, offset: u32, len: u32) -> u64 {
         // Beyond the end the memory repeats. Aligned accesses never straddle it.
         self.start + u64::from(offset & (self.len - 1) & !(len - 1))
@@ -78,11 +103,17 @@ impl VideoMemory {
         self.written(at, 4);
     }
 
-    /// Memory that is also code must not run stale.
+    /// Memory that is also code must not run stale, and pictures neither.
+    #[inline]
     fn written(&self, at: u64, len: u64) {
-        if self.memory.has_code(at) {
-            self.memory.code_written(at, len);
+        if !self.memory.is_open(at) {
+            self.written_in_bulk(at, len);
         }
+    }
+
+    fn written_in_bulk(&self, at: u64, len: u64) {
+        self.memory.code_written(at, len);
+        self.memory.mark_dirty(at, len);
     }
 
     /// The byte of plane `plane` at a VGA's plane address.
@@ -102,14 +133,14 @@ impl VideoMemory {
         let len = from.len().min(self.len.saturating_sub(offset) as usize);
         let at = self.start + u64::from(offset.min(self.len));
         self.memory.write_slice_at(at, &from[..len]);
-        self.memory.code_written(at, len as u64);
+        self.written_in_bulk(at, len as u64);
     }
 
     /// Clears the first `len` bytes.
     pub(crate) fn clear(&self, len: u32) {
         let len = len.min(self.len);
         self.memory.fill_at(self.start, len as usize, 0);
-        self.memory.code_written(self.start, len.into());
+        self.written_in_bulk(self.start, len.into());
     }
 }
 

@@ -7,9 +7,10 @@ use glassbox_pci::{ConfigSpace, ConfigSpaceSavedV1};
 use serde::{Deserialize, Serialize};
 
 use crate::dispi::Effect;
+use crate::pages::Pages;
 use crate::planes::Path;
 use crate::registers::{Registers, port};
-use crate::render::{self, Changes, Frame};
+use crate::render::{self, Changes, Frame, Source};
 use crate::{Edid, TextScreen, VideoMemory, pci};
 
 /// Offsets behind the VGA's ports: DISPI's index and data.
@@ -51,6 +52,9 @@ pub struct Vga {
     registers: Registers,
     /// What the registers make of an access to A0000h.
     path: Path,
+    /// Counts writes to registers and to the window at A0000h.
+    writes: u64,
+    pages: Pages,
     /// Counts changes of [`Vga::direct_window`].
     direct_version: u64,
     pub(crate) config: ConfigSpace,
@@ -83,6 +87,8 @@ impl Vga {
         Self {
             clock,
             path: registers.path(),
+            writes: 0,
+            pages: Pages::new(memory.len(), memory.is_watched()),
             direct_version: 0,
             config: pci::config_space(memory.len(), option_rom.len()),
             registers,
@@ -103,9 +109,15 @@ impl Vga {
     }
 
     /// Brings `frame` up to date with the picture now; says what changed.
+    ///
+    /// Where the memory is [watched](VideoMemory::watched), what the processor wrote
+    /// straight to it since the last [`poll_host`](Device::poll_host) may be missing, but
+    /// in a frame's first update.
     pub fn frame(&mut self, frame: &mut Frame) -> Changes {
         let beam = self.registers.beam(self.clock.now());
-        render::render(&self.registers, &self.memory, beam, frame)
+        let changed = self.pages.look(&mut frame.seen);
+        let source = Source { registers: &self.registers, memory: &self.memory, writes: self.writes, beam };
+        render::render(&source, changed, frame)
     }
 
     /// What the text screen says; `None` in graphics modes.
@@ -142,6 +154,7 @@ impl Vga {
     }
 
     pub(crate) fn write_port8(&mut self, port: u16, value: u8) {
+        self.writes = self.writes.wrapping_add(1);
         if self.registers.write_port(port, value, self.clock.now()) {
             self.update_path();
         }
@@ -152,6 +165,7 @@ impl Vga {
     }
 
     pub(crate) fn write_dispi(&mut self, index: u16, value: u16) {
+        self.writes = self.writes.wrapping_add(1);
         let effect = self.registers.write_dispi(index, value);
         if let Effect::Enabled { clear } = effect {
             self.memory.clear(clear);
@@ -180,7 +194,15 @@ impl Device for Vga {
     fn reset(&mut self, _kind: ResetKind) {
         self.registers = Registers::new(self.memory.len());
         self.config.reset();
+        self.writes = self.writes.wrapping_add(1);
         self.update_path();
+    }
+
+    /// Asks which pages were written, if somebody has looked since the last time.
+    fn poll_host(&mut self) {
+        if self.pages.is_wanted() {
+            self.pages.collect(|each| self.memory.take_dirty(each));
+        }
     }
 }
 
@@ -230,6 +252,7 @@ impl Mmio for Vga {
 
     fn mmio_write(&mut self, offset: u64, size: AccessSize, value: u64) {
         let Ok(offset) = u32::try_from(offset) else { return };
+        self.writes = self.writes.wrapping_add(1);
         for byte in 0..size.bytes() as u32 {
             let at = offset.wrapping_add(byte);
             self.path.write(&self.memory, self.registers.latch, at, (value >> (8 * byte)) as u8);
@@ -256,6 +279,8 @@ impl SaveRestore for Vga {
             memory: _,
             registers,
             path: _,
+            writes: _,
+            pages: _,
             direct_version: _,
             config,
             edid: _,
@@ -269,6 +294,7 @@ impl SaveRestore for Vga {
         registers.check(self.memory.len())?;
         self.config.restore(config)?;
         self.registers = registers;
+        self.writes = self.writes.wrapping_add(1);
         self.update_path();
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::pages::Seen;
+
 /// What an update changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -49,10 +51,21 @@ pub(super) enum Kind {
         eight_bits: bool,
         doubled: bool,
     },
-    /// Bytes of memory at so many bits a pixel.
+    /// Bytes of memory at so many bits a pixel, from byte `start` on.
     Linear {
         bits: u32,
+        start: u32,
+        stride: u32,
     },
+}
+
+/// What a picture of the VGA's own modes depends on beside watched memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version {
+    /// Writes to registers and to the window at A0000h.
+    pub writes: u64,
+    /// The phases of blinking cursors and characters.
+    pub phases: [bool; 2],
 }
 
 /// A picture of 32-bit pixels, brought up to date by [`Vga::frame`](crate::Vga::frame).
@@ -65,6 +78,10 @@ pub struct Frame {
     /// What each line was made from.
     sources: Vec<Vec<u8>>,
     changes: Changes,
+    /// What of video memory it has seen.
+    pub(crate) seen: Seen,
+    /// The state of the VGA that the last update saw.
+    pub(super) version: Option<Version>,
 }
 
 impl Frame {
@@ -98,6 +115,7 @@ impl Frame {
     /// Forgets what the frame was made from: the next update converts everything.
     pub fn invalidate(&mut self) {
         self.style = Style::default();
+        self.version = None;
     }
 
     pub(super) fn begin(&mut self, width: u32, height: u32) {
@@ -105,18 +123,21 @@ impl Frame {
         if (width, height) != (self.width, self.height) {
             (self.width, self.height) = (width, height);
             self.pixels = vec![0; width as usize * height as usize];
-            self.style = Style::default();
+            self.invalidate();
             self.changes.resized = true;
         }
     }
 
-    /// Says how lines are converted in this update.
-    pub(super) fn set_style(&mut self, style: Style) {
-        if self.style != style {
+    /// Says how lines are converted in this update. True when that changed: then
+    /// every line has to be given.
+    pub(super) fn set_style(&mut self, style: Style) -> bool {
+        let changed = self.style != style;
+        if changed {
             self.style = style;
             self.sources.clear();
         }
         self.sources.resize(self.height as usize, Vec::new());
+        changed
     }
 
     /// The whole picture is black.

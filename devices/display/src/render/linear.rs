@@ -1,47 +1,42 @@
 //! DISPI's pictures: lines of packed pixels one after the other.
 
 use crate::memory::VideoMemory;
+use crate::pages::Changed;
 use crate::registers::Registers;
 
 use super::frame::{Frame, Kind, Style};
 use super::palette;
 use super::pixels::{self, Line, color};
 
-/// 8, 15, 16, 24 and 32 bits a pixel.
-pub(super) fn render(registers: &Registers, memory: &VideoMemory, frame: &mut Frame) {
+pub(super) fn render(registers: &Registers, memory: &VideoMemory, changed: Changed<'_>, frame: &mut Frame) {
     let dispi = &registers.dispi;
-    let bits = dispi.bits_per_pixel();
-    let colors = if bits == 8 { palette::all(registers) } else { Vec::new() };
-    frame.set_style(Style { kind: Kind::Linear { bits }, colors });
-    let bytes = (dispi.width() * bits.div_ceil(8)) as usize;
+    let (bits, start, stride) = (dispi.bits_per_pixel(), dispi.start(), dispi.stride());
+    let colors = match bits {
+        4 => palette::sixteen(registers, false),
+        8 => palette::all(registers),
+        _ => Vec::new(),
+    };
+    let restyled = frame.set_style(Style { kind: Kind::Linear { bits, start, stride }, colors });
+    let changed = if restyled { changed.all() } else { changed };
+    // Four planes of a bit are as long as pixels of four bits.
+    let bytes = if bits == 4 { dispi.width() / 2 } else { dispi.width() * bits.div_ceil(8) };
     let mut source = Vec::new();
     for y in 0..frame.height() {
-        source.resize(bytes, 0);
-        memory.read(dispi.start().wrapping_add(y * dispi.stride()), &mut source);
-        frame.line(y, &mut source, |source, colors, row| convert(bits, source, colors, row));
-    }
-}
-
-/// 4 bits a pixel: planes, whose groups follow one another.
-pub(super) fn render_planar(registers: &Registers, memory: &VideoMemory, frame: &mut Frame) {
-    let dispi = &registers.dispi;
-    frame.set_style(Style { kind: Kind::Linear { bits: 4 }, colors: palette::sixteen(registers, false) });
-    let bytes = (dispi.width() / 2) as usize;
-    let mut source = Vec::new();
-    for y in 0..frame.height() {
-        source.resize(bytes, 0);
-        memory.read(dispi.start().wrapping_add(y * dispi.stride()), &mut source);
-        frame.line(y, &mut source, |source, colors, row| {
-            let mut line = Line::new(row, 0, false);
-            for group in source.as_chunks::<4>().0 {
-                line.push_eight(pixels::planar(*group), colors);
-            }
-        });
+        let at = start.wrapping_add(y * stride);
+        if changed.any(at, bytes) {
+            source.resize(bytes as usize, 0);
+            memory.read(at, &mut source);
+            frame.line(y, &mut source, |source, colors, row| convert(bits, source, colors, row));
+        }
     }
 }
 
 fn convert(bits: u32, source: &[u8], colors: &[u32], row: &mut [u32]) {
     match bits {
+        4 => {
+            let mut line = Line::new(row, 0, false);
+            source.as_chunks().0.iter().for_each(|group| line.push_eight(pixels::planar(*group), colors));
+        }
         8 => {
             for (pixel, value) in row.iter_mut().zip(source) {
                 *pixel = color(colors, usize::from(*value));

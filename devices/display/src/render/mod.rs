@@ -12,6 +12,7 @@ mod scan;
 pub use frame::{Changes, Frame};
 
 use crate::memory::VideoMemory;
+use crate::pages::Changed;
 use crate::registers::Registers;
 use crate::retrace::Beam;
 
@@ -37,18 +38,26 @@ fn is_blank(registers: &Registers) -> bool {
     registers.sequencer.screen_off() || !registers.attribute.display_on()
 }
 
-/// Brings `frame` up to date.
-pub(crate) fn render(registers: &Registers, memory: &VideoMemory, beam: Beam, frame: &mut Frame) -> Changes {
+/// What a picture is made from.
+pub(crate) struct Source<'a> {
+    pub registers: &'a Registers,
+    pub memory: &'a VideoMemory,
+    /// Counts writes to registers and to the window at A0000h.
+    pub writes: u64,
+    pub beam: Beam,
+}
+
+/// Brings `frame` up to date, where `changed` says that something may be new.
+pub(crate) fn render(source: &Source<'_>, changed: Changed<'_>, frame: &mut Frame) -> Changes {
+    let registers = source.registers;
     let (width, height) = dimensions(registers);
     frame.begin(width, height);
     if is_blank(registers) {
         frame.blank();
-    } else if !registers.dispi.is_enabled() {
-        scan::render(registers, memory, beam, frame);
-    } else if registers.dispi.bits_per_pixel() == 4 {
-        linear::render_planar(registers, memory, frame);
+    } else if registers.dispi.is_enabled() {
+        linear::render(registers, source.memory, changed, frame);
     } else {
-        linear::render(registers, memory, frame);
+        scan::render(source, changed, frame);
     }
     frame.finish()
 }

@@ -2,10 +2,12 @@
 
 use crate::graphics::Shift;
 use crate::memory::VideoMemory;
+use crate::pages::Changed;
 use crate::registers::Registers;
 use crate::retrace::Beam;
 
-use super::frame::{Frame, Kind, Style};
+use super::Source;
+use super::frame::{Frame, Kind, Style, Version};
 use super::palette;
 use super::pixels::{self, Line, color};
 
@@ -16,7 +18,16 @@ const CHARACTER_FRAMES: u64 = 16;
 /// Bytes of a line's source: panning, then four bytes for each character clock.
 const PANNING_BYTES: usize = 1;
 
-pub(super) fn render(registers: &Registers, memory: &VideoMemory, beam: Beam, frame: &mut Frame) {
+/// Bytes of memory that a VGA has.
+const MEMORY: u32 = 256 << 10;
+
+pub(super) fn render(source: &Source<'_>, changed: Changed<'_>, frame: &mut Frame) {
+    let &Source { registers, memory, writes, beam } = source;
+    let phases = [CURSOR_FRAMES, CHARACTER_FRAMES].map(|frames| beam.frames / frames % 2 == 1);
+    let version = Some(Version { writes, phases });
+    if std::mem::replace(&mut frame.version, version) == version && !changed.any(0, MEMORY) {
+        return;
+    }
     let style = style(registers, beam);
     let kind = style.kind;
     frame.set_style(style);

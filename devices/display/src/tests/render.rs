@@ -4,14 +4,14 @@
 //! `GLASSBOX_PICTURES=DIR` the tests write the pictures there as PNG, and print the
 //! hashes instead of comparing them.
 
-use glassbox_device_api::VmTime;
+use glassbox_device_api::{Device, VmTime};
 use glassbox_testkit::{Bench, MmioBus, PortBus};
 
 use super::modes::{
     CGA_320, CGA_640, EGA_320, Mode, TEXT_40, TEXT_80, TEXT_MONO, VGA_320, VGA_640, set_mode,
 };
 use super::{at, load_font, load_palette, set, set_attribute, set_dispi, set_dispi_mode, vga};
-use crate::{Frame, Vga};
+use crate::{Frame, Vga, VgaConfig, VideoMemory};
 
 fn ready(bench: &Bench, mode: &Mode) -> Vga {
     let mut vga = vga(bench);
@@ -329,4 +329,45 @@ fn the_color_select_register_chooses_among_four_palettes() {
     assert_eq!(color(&mut vga), 0xf3_c7_0c, "entry F1h");
     set_attribute(&mut vga, 0x12, 0x0e);
     assert_ne!(color(&mut vga), 0xf3_c7_0c, "plane 0 is disabled");
+}
+
+#[test]
+fn of_watched_memory_only_pages_that_were_written_are_looked_at() {
+    let bench = Bench::new();
+    let memory = glassbox_memory::GuestMemory::new(1 << 20).unwrap();
+    let block = memory.allocate(1 << 20).unwrap();
+    let mut vga =
+        Vga::new(bench.vm_clock(), VideoMemory::watched(memory.clone(), block), VgaConfig::default());
+    set_dispi_mode(&mut vga, 256, 64, 32);
+    let mut frame = Frame::new();
+    vga.frame(&mut frame);
+    // The processor writes by RAM offset and tells, once for each page and collection.
+    let write = |line: u64, tell: bool| {
+        memory.write(block.offset() + line * 1024, 0x00ff_ffffu32);
+        if tell {
+            memory.mark_dirty(block.offset() + line * 1024, 4);
+        }
+    };
+    vga.poll_host();
+    vga.frame(&mut frame);
+    write(8, true);
+    write(20, false);
+    assert!(vga.frame(&mut frame).is_empty(), "nobody has asked yet");
+    vga.poll_host();
+    assert_eq!(vga.frame(&mut frame).rows, std::slice::from_ref(&(8..9)), "line 20 was not told of");
+    // A new frame sees everything.
+    assert_eq!(picture(&mut vga).row(20)[0], 0x00ff_ffff);
+    // The display's own ways of writing tell by themselves.
+    use glassbox_pci::PciDevice;
+    vga.bar_write(0, 40 * 1024, glassbox_device_api::AccessSize::Byte, 0x55);
+    vga.poll_host();
+    assert_eq!(vga.frame(&mut frame).rows, std::slice::from_ref(&(40..41)));
+    // Text comes through the window at A0000h and needs no telling.
+    set_dispi(&mut vga, 4, 0);
+    set_mode(&mut vga, &TEXT_80);
+    vga.frame(&mut frame);
+    set(&mut vga, 0x3d4, 0x0a, 0x20);
+    vga.write16(0x1_8000, 0x1f20);
+    assert_eq!(vga.frame(&mut frame).rows, std::slice::from_ref(&(0..16)));
+    assert!(vga.frame(&mut frame).is_empty());
 }

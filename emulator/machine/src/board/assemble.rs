@@ -237,7 +237,7 @@ fn display_adapter(
         memory.write_slice_at(rom.offset(), &display.option_rom);
         windows.set_memory(FunctionBar { function: VGA_FUNCTION, bar: 6 }, rom, BackingKind::Rom);
     }
-    let video = VideoMemory::new(memory.clone(), block.offset(), bytes);
+    let video = VideoMemory::watched(memory.clone(), block);
     let config = VgaConfig { option_rom: display.option_rom.clone(), ..VgaConfig::default() };
     Ok((Vga::new(clock.clone(), video, config), block))
 }
