@@ -6,6 +6,7 @@ use crate::clock::MachineClock;
 use crate::{BiosImage, BuiltInBios, DriveInterface, DriveMedia, Machine, boot};
 use glassbox_cpu::{Cpu, CpuState, Exception, SegReg, gpr};
 use glassbox_device_api::{AccessSize, Device, PortIo, PortWindow, ResetKind, VmTime};
+use glassbox_display::Edid;
 use glassbox_memory::Gpa;
 use glassbox_services::rom::TRAP_PORT;
 use glassbox_services::{
@@ -103,7 +104,9 @@ impl BuiltIn {
             drives: placed.into_iter().map(drive).collect(),
             processors,
         };
-        Self { bios: Bios::new(config), tables }
+        let mut bios = Bios::new(config);
+        bios.set_edid(*Edid::default().bytes());
+        Self { bios, tables }
     }
 
     /// The ROM.

@@ -42,7 +42,7 @@ pub use config::{
 pub use control::{Control, Stop};
 pub use engine::EngineChoice;
 pub use error::MachineError;
-pub use glassbox_display::{TextCell, TextScreen};
+pub use glassbox_display::{Changes, Frame, TextCell, TextScreen};
 pub use glassbox_services::BootDevice;
 pub use machine::Machine;
 pub use report::CrashReport;

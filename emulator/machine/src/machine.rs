@@ -9,7 +9,7 @@ use crate::stats::{DeviceStats, ExitStats, Stats, TlbStats};
 use crate::{BootSource, ClockMode, Control, CrashReport, MachineConfig, MachineError, boot};
 use glassbox_cpu::{Cpu, CpuSignals, Observer};
 use glassbox_device_api::{ResetKind, VmClock, VmTime};
-use glassbox_display::TextScreen;
+use glassbox_display::{Changes, Frame, TextScreen};
 use glassbox_memory::{Gpa, GuestMemory};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
@@ -128,6 +128,12 @@ impl Machine {
     /// [`MachineError::Memory`] where part of the range has no memory behind it.
     pub fn read_memory(&self, address: u64, to: &mut [u8]) -> Result<(), MachineError> {
         Ok(self.cpu.memory.read_bytes(Gpa(address), to)?)
+    }
+
+    /// Brings a picture of the screen up to date and says what changed; `None`
+    /// without a display.
+    pub fn frame(&self, frame: &mut Frame) -> Option<Changes> {
+        lock(&self.board).frame(frame)
     }
 
     /// What the text screen says; `None` without a display, or in a graphics mode.

@@ -26,7 +26,7 @@ use devices::{MmioUnit, PortUnit};
 use glassbox_chipset::message::{MSI_BASE, MSI_SIZE};
 use glassbox_cpu::CpuSignals;
 use glassbox_device_api::{AccessSize, Device, IrqLine, Mmio, ResetKind, VmTime};
-use glassbox_display::{TextScreen, Vga};
+use glassbox_display::{Changes, Frame, TextScreen, Vga};
 use glassbox_memory::{BackingKind, Gpa, GuestMemory, MappingId, RamBlock, Shadow};
 use glassbox_pci::{Pirq, ShadowAccess};
 use glassbox_tables::TablesConfig;
@@ -321,6 +321,14 @@ impl Board {
             floppy: self.devices.floppy.is_some(),
             ..TablesConfig::new((0..self.interrupts.lapics.len() as u32).collect())
         }
+    }
+
+    /// Brings a picture of the screen up to date; `None` without a display. The
+    /// processor does not run meanwhile.
+    pub fn frame(&self, frame: &mut Frame) -> Option<Changes> {
+        let mut vga = self.devices.vga.as_ref()?.lock();
+        vga.poll_host();
+        Some(vga.frame(frame))
     }
 
     /// What the text screen says; `None` without one.

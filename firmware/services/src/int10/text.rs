@@ -186,35 +186,20 @@ fn put(
     Ok((row, column))
 }
 
-/// AH=0Eh: writes a character on page BH and moves the cursor.
+/// AH=0Eh: writes a character on the page that is shown and moves the cursor. BH does
+/// not matter, as on IBM's BIOS since the AT.
 pub(super) fn teletype(video: &mut Video, call: &mut Call<'_>) -> ServiceResult {
     let (code, color) = (call.regs.ax.low(), call.regs.bx.low());
     if code == BELL {
         return Ok(beep::beep(video, call));
     }
     let screen = Screen::load(call)?;
-    let page = match screen.kind() {
-        Kind::Text { .. } => call.regs.bx.high() & 7,
-        _ => screen.active_page,
-    };
     let attribute = (!matches!(screen.kind(), Kind::Text { .. })).then_some(color);
-    print(call, &screen, page, &[code], attribute)?;
+    let page = screen.active_page;
+    let at = screen.cursor(call, page)?;
+    let (row, column) = put(call, &screen, page, at, code, attribute)?;
+    screen.set_cursor(call, page, row, column)?;
     Ok(Flow::Done)
-}
-
-/// Writes characters on a page as a terminal does and moves its cursor.
-pub(super) fn print(
-    call: &mut Call<'_>,
-    screen: &Screen,
-    page: u8,
-    codes: &[u8],
-    attribute: Option<u8>,
-) -> Result<(), GuestFault> {
-    let mut at = screen.cursor(call, page)?;
-    for code in codes {
-        at = put(call, screen, page, at, *code, attribute)?;
-    }
-    screen.set_cursor(call, page, at.0, at.1)
 }
 
 /// AH=13h: writes a string at ES:BP from row DH, column DL of page BH on. AL bit 0
