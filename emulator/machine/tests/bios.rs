@@ -114,6 +114,14 @@ fn keys_and_mouse_packets_come_through_the_controller() {
 }
 
 #[test]
+fn every_way_to_restart_boots_again() {
+    let image = include_bytes!("../../../test-roms/floppy/resets.bin").to_vec();
+    let (mut machine, _) = machine(vec![floppy(image)], EngineChoice::Auto);
+    let outcome = run(&mut machine);
+    assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{outcome:?}");
+}
+
+#[test]
 fn a_processor_that_was_reset_goes_on_as_the_shutdown_code_says() {
     // CMOS 0Fh = 0Ah and 40:67h = 0000:7C40h; then a reset by the keyboard controller.
     let mut code = vec![
