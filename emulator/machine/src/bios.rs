@@ -251,7 +251,7 @@ fn apply(cpu: &mut Cpu, before: &Registers, after: &Registers) {
             continue;
         }
         if state.protected() {
-            log::warn!("a BIOS service for protected mode changed a segment register");
+            log::debug!("a BIOS service for protected mode changed a segment register");
             continue;
         }
         // Limit and attributes stay, as with a load in real mode.

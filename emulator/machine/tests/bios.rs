@@ -114,6 +114,14 @@ fn keys_and_mouse_packets_come_through_the_controller() {
 }
 
 #[test]
+fn services_are_called_from_16_and_32_bit_protected_mode() {
+    let image = include_bytes!("../../../test-roms/floppy/protected.bin").to_vec();
+    let (mut machine, _) = machine(vec![floppy(image)], EngineChoice::Auto);
+    let outcome = run(&mut machine);
+    assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{outcome:?}");
+}
+
+#[test]
 fn every_way_to_restart_boots_again() {
     let image = include_bytes!("../../../test-roms/floppy/resets.bin").to_vec();
     let (mut machine, _) = machine(vec![floppy(image)], EngineChoice::Auto);

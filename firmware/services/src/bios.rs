@@ -74,6 +74,8 @@ pub struct Bios {
     pub(crate) e820: Vec<E820Entry>,
     pub(crate) scan: RomScan,
     pub(crate) boot: BootState,
+    /// How many failed boots were logged; a guest can go on trying.
+    pub(crate) boots_logged: u32,
     pub(crate) apm: Apm,
     /// A command that is on its way to the mouse.
     pub(crate) mouse: Option<Job>,
@@ -98,6 +100,7 @@ impl Bios {
             e820: Vec::new(),
             scan: RomScan::default(),
             boot: BootState::default(),
+            boots_logged: 0,
             apm: Apm::default(),
             mouse: None,
             waiting_since: None,
@@ -240,7 +243,7 @@ impl Bios {
 /// NMI: parity and channel checks are cleared, and that is all.
 fn nmi(call: &mut Call<'_>) -> ServiceResult {
     let port = call.in8(0x61);
-    log::warn!("non-maskable interrupt, port 61h is {port:#04x}");
+    log::debug!("non-maskable interrupt, port 61h is {port:#04x}");
     call.out8(0x61, port & 0x0F | 0x0C);
     call.out8(0x61, port & 0x03);
     Ok(Flow::Done)

@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 const BOOT_ADDRESS: u32 = 0x7C00;
 /// Where the memory for boot images ends: the EBDA.
 const MEMORY_END: u64 = crate::bda::EBDA as u64;
+/// Failed boots that are logged.
+const MOST_LOGGED: u32 = 16;
 const SIGNATURE: [u8; 2] = [0x55, 0xAA];
 
 /// One thing to try.
@@ -101,13 +103,15 @@ fn next(bios: &mut Bios, call: &mut Call<'_>) -> ServiceResult {
             }
             Err(reason) => {
                 let line = format!("{}: {reason}", name(bios, candidate));
-                log::warn!("boot: {line}");
+                bios.boots_logged = bios.boots_logged.saturating_add(1);
+                if bios.boots_logged <= MOST_LOGGED {
+                    log::warn!("boot: {line}");
+                }
                 bios.boot.failures.push(line);
             }
         }
     }
     if bios.boot.failures.is_empty() {
-        log::warn!("boot: there is no drive");
         bios.boot.failures.push("there is no floppy, CD-ROM or disk".into());
     }
     let mut text = String::from("\r\nNothing to boot from:\r\n");

@@ -26,6 +26,8 @@ const ENABLED: u8 = 0x40;
 /// How long a mouse may take for an answer.
 const PATIENCE: VmTime = VmTime(100_000_000);
 const ACKNOWLEDGED: u8 = 0xFA;
+/// Bytes that are looked at in one go.
+const MOST_BYTES: u32 = 64;
 
 // What AH is.
 const INVALID_FUNCTION: u8 = 0x01;
@@ -136,9 +138,13 @@ fn begin(bios: &mut Bios, call: &mut Call<'_>, function: u16, sends: &[(u8, u8)]
 fn go_on(bios: &mut Bios, call: &mut Call<'_>) -> ServiceResult {
     let Some(job) = &mut bios.mouse else { return Ok(Flow::Done) };
     let now = call.host.now();
-    loop {
+    // Several bytes may be there; they do not come faster than they are taken.
+    for _ in 0..MOST_BYTES {
         if job.expected == 0 {
-            let Some((byte, answers)) = job.sends.pop_front() else { break };
+            let Some((byte, answers)) = job.sends.pop_front() else {
+                let Some(job) = bios.mouse.take() else { return Ok(Flow::Done) };
+                return complete(call, &job);
+            };
             call.out8(COMMAND, 0xD4);
             call.out8(DATA, byte);
             job.expected = answers;
@@ -160,8 +166,7 @@ fn go_on(bios: &mut Bios, call: &mut Call<'_>) -> ServiceResult {
         job.answers.push(byte);
         job.expected -= 1;
     }
-    let Some(job) = bios.mouse.take() else { return Ok(Flow::Done) };
-    complete(call, &job)
+    Ok(Flow::Spin)
 }
 
 /// Gives the controller back as it was.
