@@ -112,6 +112,8 @@ impl Bios {
                 DriveKind::CdRom => bios.cds.push(drive),
             }
         }
+        // The disk that is tried first is number 80h: boot loaders count on it.
+        bios.disks.sort_by_key(|drive| drive.boot_index.unwrap_or(u32::MAX));
         bios
     }
 
@@ -254,6 +256,7 @@ mod tests {
     use super::*;
     use crate::rom::entry;
     use crate::testing::Bench;
+    use glassbox_testkit::MemoryDisk;
 
     /// Follows the jump at a fixed entry; gives the offset behind the trap there.
     fn behind_trap(rom: &Rom, at: u16) -> u16 {
@@ -293,5 +296,17 @@ mod tests {
         let before = bench.regs;
         assert_eq!(bench.bios.serve(&mut bench.regs, &mut bench.host), Ok(false));
         assert_eq!(bench.regs, before);
+    }
+
+    #[test]
+    fn the_disk_that_is_tried_first_has_the_first_number() {
+        let disk = |name: &str, index| {
+            let backend = Box::new(MemoryDisk::new(vec![0; 512]));
+            Drive::new(DriveKind::Disk, name, backend).with_boot_index(index)
+        };
+        let drives = vec![disk("a", None), disk("b", Some(2)), disk("c", Some(1)), disk("d", None)];
+        let bios = Bios::new(BiosConfig { drives, ..BiosConfig::default() });
+        let names: Vec<_> = bios.disks.iter().map(|d| d.name.as_str()).collect();
+        assert_eq!(names, ["c", "b", "a", "d"]);
     }
 }

@@ -283,7 +283,7 @@ pub(crate) struct RomScan {
 }
 
 const SCAN_START: u32 = 0xC_0000;
-const SCAN_END: u32 = 0xE_0000;
+const SCAN_END: u32 = 0xF_0000;
 const SCAN_STEP: u32 = 0x800;
 
 /// POST: enters the next option ROM, which returns to this point. After the
