@@ -174,8 +174,7 @@ impl BiosHost for Host<'_> {
         match glassbox_tables::install(&self.cpu.memory, self.tables) {
             Ok(installed) => installed.e820,
             Err(error) => {
-                // The first time, before the chipset makes the area RAM.
-                log::debug!("no ACPI tables: {error}");
+                log::warn!("no ACPI tables: {error}");
                 pc_memory_map(self.cpu.memory.low_ram_size(), self.cpu.memory.high_ram_size(), &[])
             }
         }

@@ -235,7 +235,7 @@ impl Bios {
             Service::DiskIrq => int08::disk(call),
             Service::UnusedIrq => int08::unused(call),
             Service::Bios32 => pci_bios::directory(self, call),
-            Service::PciBios32 => pci_bios::protected_mode(self, call),
+            Service::PciBios32 => pci_bios::protected_mode(call),
             Service::ApmProtected => apm::protected_mode(self, call),
             Service::PlugAndPlay => tables::plug_and_play_call(call),
         }
@@ -257,6 +257,7 @@ mod tests {
     use crate::rom::entry;
     use crate::testing::Bench;
     use glassbox_testkit::MemoryDisk;
+    use proptest::prelude::*;
 
     /// Follows the jump at a fixed entry; gives the offset behind the trap there.
     fn behind_trap(rom: &Rom, at: u16) -> u16 {
@@ -308,5 +309,54 @@ mod tests {
         let bios = Bios::new(BiosConfig { drives, ..BiosConfig::default() });
         let names: Vec<_> = bios.disks.iter().map(|d| d.name.as_str()).collect();
         assert_eq!(names, ["c", "b", "a", "d"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Any service with any registers, data areas and answers of ports: it ends,
+        /// and nothing panics.
+        #[test]
+        fn no_caller_does_harm(
+            site in any::<prop::sample::Index>(),
+            general in prop::array::uniform8(any::<u32>()),
+            segments in prop::array::uniform3(any::<u16>()),
+            function in prop::option::of(any::<u8>()),
+            number in prop::sample::select(vec![0u8, 1, 0x7F, 0x80, 0x81, 0xE0, 0xFF]),
+            areas in prop::collection::vec(any::<u8>(), 0x300),
+            ports in prop::collection::vec((0u16..0x400, any::<u8>()), 16),
+            times in 1usize..4,
+        ) {
+            let drives = vec![
+                Drive::new(DriveKind::Floppy, "a", Box::new(MemoryDisk::new(areas.repeat(2).repeat(64)))),
+                Drive::new(DriveKind::Disk, "c", Box::new(MemoryDisk::new(vec![0x5A; 1 << 16]))),
+                crate::eltorito::tests::drive(crate::eltorito::tests::disc(2, 0, 1)),
+            ];
+            let mut bench = Bench::with(BiosConfig { drives, ..BiosConfig::default() });
+            bench.bios.e820 = glassbox_tables::pc_memory_map(64 << 20, 0, &[]);
+            bench.host.memory[0x400..0x600].copy_from_slice(&areas[..0x200]);
+            bench.host.memory[0x9_FC00..0x9_FD00].copy_from_slice(&areas[0x200..]);
+            for (port, value) in ports {
+                bench.host.ports.insert(port, [value.into()].into());
+            }
+            let mut sites: Vec<u16> = bench.bios.rom().sites().collect();
+            sites.sort_unstable();
+            let r = &mut bench.regs;
+            let all = [&mut r.ax, &mut r.bx, &mut r.cx, &mut r.dx, &mut r.si, &mut r.di, &mut r.bp, &mut r.sp];
+            for (register, value) in all.into_iter().zip(general) {
+                register.0 = value;
+            }
+            r.dx.set_low(number);
+            if let Some(function) = function {
+                r.ax.set_high(function);
+            }
+            [r.ds, r.es, r.ss] = segments.map(SegmentRegister::real);
+            let entered = u32::from(*site.get(&sites));
+            for _ in 0..times {
+                bench.regs.ip = entered;
+                let _ = bench.bios.serve(&mut bench.regs, &mut bench.host);
+                bench.host.now.0 += 30_000_000;
+            }
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! INT 13h for floppy drives.
 
 use crate::bda;
-use crate::call::Call;
+use crate::call::{Call, GuestFault};
 use crate::drive::{Drive, Geometry, SECTOR};
 use crate::int13::{
-    Buffer, Done, Status, chs, floppy_type, put_floppy_table, put_geometry, read_sectors, status_of,
+    Buffer, Done, Failure, Status, chs, floppy_type, put_floppy_table, put_geometry, read_sectors, status_of,
     write_sectors,
 };
 
@@ -62,8 +62,8 @@ pub(crate) fn function(drive: &mut Drive, count: u8, call: &mut Call<'_>, functi
 }
 
 /// The medium is there and the caller knows which.
-fn ready(drive: &mut Drive, call: &mut Call<'_>) -> Result<Geometry, crate::int13::Failure> {
-    motor_on(drive, call)?;
+fn ready(drive: &mut Drive, call: &mut Call<'_>) -> Result<Geometry, Failure> {
+    motor_on(call)?;
     if drive.medium().is_none() {
         drive.changed();
         return Err(Status::Timeout.into());
@@ -75,7 +75,7 @@ fn ready(drive: &mut Drive, call: &mut Call<'_>) -> Result<Geometry, crate::int1
 }
 
 /// The tick switches the motor off again.
-fn motor_on(_drive: &Drive, call: &mut Call<'_>) -> Result<(), crate::call::GuestFault> {
+fn motor_on(call: &mut Call<'_>) -> Result<(), GuestFault> {
     let number = call.regs.dx.low() & 3;
     let motors = call.bda_u8(bda::FLOPPY_MOTORS)?;
     call.set_bda_u8(bda::FLOPPY_MOTORS, motors & 0x0F | 1 << number)?;

@@ -43,7 +43,7 @@ pub(crate) fn service(bios: &mut Bios, call: &mut Call<'_>) -> ServiceResult {
                 clock(call)
             }
         }
-        0xB1 => return pci_bios::real_mode(bios, call),
+        0xB1 => return pci_bios::real_mode(call),
         // System timer reset, ISDN, TCG and others: not there.
         _ => false,
     };

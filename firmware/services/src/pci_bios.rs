@@ -19,13 +19,13 @@ const SET_FAILED: u8 = 0x88;
 const BUFFER_TOO_SMALL: u8 = 0x89;
 
 /// INT 1Ah AH=B1h.
-pub(crate) fn real_mode(bios: &Bios, call: &mut Call<'_>) -> ServiceResult {
-    function(bios, call, false)
+pub(crate) fn real_mode(call: &mut Call<'_>) -> ServiceResult {
+    function(call, false)
 }
 
 /// The same by CALL FAR from 32-bit code.
-pub(crate) fn protected_mode(bios: &Bios, call: &mut Call<'_>) -> ServiceResult {
-    function(bios, call, true)
+pub(crate) fn protected_mode(call: &mut Call<'_>) -> ServiceResult {
+    function(call, true)
 }
 
 /// The BIOS32 service directory: where is the service that EAX names?
@@ -43,7 +43,7 @@ pub(crate) fn directory(bios: &Bios, call: &mut Call<'_>) -> ServiceResult {
     Ok(Flow::Done)
 }
 
-fn function(bios: &Bios, call: &mut Call<'_>, wide: bool) -> ServiceResult {
+fn function(call: &mut Call<'_>, wide: bool) -> ServiceResult {
     let bdf = call.regs.bx.word();
     let register = if wide { call.regs.di.0 } else { call.regs.di.word().into() };
     let al = call.regs.ax.low();
@@ -66,7 +66,7 @@ fn function(bios: &Bios, call: &mut Call<'_>, wide: bool) -> ServiceResult {
             access(call, code, bdf, register as u8);
             Ok(())
         }
-        0x0E => return routing_options(bios, call, wide),
+        0x0E => return routing_options(call, wide),
         0x0F => set_interrupt(call),
         _ => Err(UNSUPPORTED),
     };
@@ -123,7 +123,7 @@ fn find(
 
 /// 0Eh: the routing table into the caller's buffer, and the interrupts that are
 /// PCI's alone.
-fn routing_options(_bios: &Bios, call: &mut Call<'_>, wide: bool) -> ServiceResult {
+fn routing_options(call: &mut Call<'_>, wide: bool) -> ServiceResult {
     let table = irq_routing_slots(PIRQ_IRQS.iter().fold(0, |mask, irq| mask | 1 << irq));
     // ES:DI is the size of the buffer and a far pointer to it.
     let offset = if wide { call.regs.di.0 } else { call.regs.di.word().into() };
@@ -165,7 +165,7 @@ mod tests {
 
     fn call(bench: &mut Bench, ax: u32) -> Option<u8> {
         bench.regs.ax.0 = ax;
-        bench.run_with(|bios, call| real_mode(bios, call)).unwrap();
+        bench.run(real_mode).unwrap();
         bench.carry().then_some(bench.regs.ax.high())
     }
 

@@ -36,7 +36,6 @@ pub(crate) fn post(bios: &mut Bios, call: &mut Call<'_>) -> ServiceResult {
         *segment = SegmentRegister::real(0);
     }
     call.regs.sp.0 = STACK.into();
-    bios.e820 = call.host.prepare();
     bios.restart();
     chipset(bios, call);
     call.out8(POST_CODE, 0x10);
@@ -107,11 +106,11 @@ fn chipset(bios: &mut Bios, call: &mut Call<'_>) {
     for segment in 0xC..0xF {
         call.host.write_physical(segment << 16, &zeroes);
     }
-    tables::place(bios, call);
+    // The tables of ACPI lie in the E segment, which is RAM now.
+    bios.e820 = call.host.prepare();
+    tables::place(bios);
     call.host.write_physical(ROM_BASE.into(), bios.rom().image());
     pci_setup::write8(call, HOST_BRIDGE, PAM0, 0x10);
-    // The tables of ACPI lie in the E segment.
-    bios.e820 = call.host.prepare();
 }
 
 /// Clears and fills the two data areas.

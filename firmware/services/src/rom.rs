@@ -200,6 +200,12 @@ impl Rom {
         self.sites.get(&behind)
     }
 
+    /// The offsets behind all traps.
+    #[cfg(test)]
+    pub(crate) fn sites(&self) -> impl Iterator<Item = u16> {
+        self.sites.keys().copied()
+    }
+
     /// Where a place is.
     pub fn offset(&self, point: Point) -> u16 {
         self.points.get(&point).copied().unwrap_or(entry::DUMMY_IRET)

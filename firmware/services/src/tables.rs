@@ -21,7 +21,7 @@ fn seal(bytes: &mut [u8], at: usize) {
 }
 
 /// Puts the tables into the ROM, the memory map being known.
-pub(crate) fn place(bios: &mut Bios, _call: &mut Call<'_>) {
+pub(crate) fn place(bios: &mut Bios) {
     let rom = bios.rom();
     let (pnp, bios32) = (plug_and_play(rom), service_directory(rom));
     let exclusive = PIRQ_IRQS.iter().fold(0, |mask, irq| mask | 1 << irq);
@@ -108,8 +108,8 @@ mod tests {
         let mut bench = Bench::new();
         bench.bios.e820 = pc_memory_map(64 << 20, 0, &[]);
         bench
-            .run_with(|bios, call| {
-                place(bios, call);
+            .run_with(|bios, _| {
+                place(bios);
                 Ok(Flow::Done)
             })
             .unwrap();
