@@ -1,5 +1,6 @@
 //! The command line's grammar.
 
+use crate::drives::{Bus, DriveSpec, Media, parse_boot};
 use crate::firmware::FirmwareArg;
 use crate::image::ImageArgs;
 use crate::serial::SerialTarget;
@@ -57,10 +58,30 @@ pub enum Engine {
     Jit,
 }
 
+/// The display adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Display {
+    /// None
+    None,
+    /// A VGA with the Bochs extension
+    Vga,
+}
+
+/// The value of `--boot`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootOrder(pub Vec<Media>);
+
+impl BootOrder {
+    fn parse(text: &str) -> Result<Self, String> {
+        parse_boot(text).map(Self)
+    }
+}
+
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// What to boot, recognised by content: bzImage, or an ELF or flat kernel with PVH note or
-    /// multiboot header. Without it the built-in guest boots
+    /// What to boot, recognised by content: a disk image (raw, qcow2, vmdk, vdi, vhd, vhdx), a CD or
+    /// floppy image; a bzImage, or an ELF or flat kernel with PVH note or multiboot header. Without
+    /// it, and without drives, the built-in guest boots
     #[arg(value_name = "IMAGE", conflicts_with = "kernel")]
     pub image: Option<PathBuf>,
 
@@ -93,6 +114,37 @@ pub struct RunArgs {
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     pub append: Option<String>,
 
+    /// Add a drive: file=F[,if=ide|ahci|virtio|nvme|floppy][,media=disk|cdrom]
+    /// [,format=raw|qcow2|vmdk|vdi|vhd|vhdx][,readonly][,ephemeral]
+    /// [,cache=writeback|writethrough|unsafe][,serial=S][,bootindex=N]
+    #[arg(long, value_name = "SPEC", value_parser = DriveSpec::parse)]
+    pub drive: Vec<DriveSpec>,
+
+    /// Add a CD-ROM drive with this image
+    #[arg(long, value_name = "F")]
+    pub cdrom: Vec<PathBuf>,
+
+    /// Add a floppy drive with this image: the first is A, the second B
+    #[arg(long, value_name = "F")]
+    pub floppy: Vec<PathBuf>,
+
+    /// Where a disk or CD that is named as IMAGE is connected
+    #[arg(long, value_enum, value_name = "BUS", default_value = "ide")]
+    pub disk_bus: Bus,
+
+    /// Kinds of drives in the order in which they are tried, such as cdrom,disk
+    /// [default: IMAGE, then disk,cdrom,floppy]
+    #[arg(long, value_name = "ORDER", value_parser = BootOrder::parse)]
+    pub boot: Option<BootOrder>,
+
+    /// The display adapter [default: a VGA where drives are booted, none for kernels]
+    #[arg(long, value_enum, value_name = "ADAPTER")]
+    pub display: Option<Display>,
+
+    /// Write the text screen to a file at the end
+    #[arg(long, value_name = "F")]
+    pub screen_text: Option<PathBuf>,
+
     /// COM1: stdio, none, file=F, tcp=HOST:PORT or unix=PATH, where it listens
     /// (give it twice for COM2) [default: stdio]
     #[arg(long, value_name = "WHERE", value_parser = SerialTarget::parse)]
@@ -114,11 +166,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub max_instructions: Option<u64>,
 
-    /// Stop with exit code 0 when a line of serial output, complete or not, matches
+    /// Stop with exit code 0 when a line of serial output or of the text screen, complete or not,
+    /// matches
     #[arg(long, value_name = "REGEX")]
     pub expect: Option<Regex>,
 
-    /// Stop with exit code 3 when a line of serial output, complete or not, matches
+    /// Stop with exit code 3 when a line of serial output or of the text screen, complete or not,
+    /// matches
     #[arg(long, value_name = "REGEX")]
     pub fail_on: Option<Regex>,
 
@@ -234,6 +288,17 @@ mod tests {
         assert_eq!(parse("glassbox --debug-exit 0x501 kernel").unwrap().run.debug_exit, Some(0x501));
         assert_eq!(parse("glassbox --debug-exit=1281").unwrap().run.debug_exit, Some(0x501));
         assert_eq!(parse("glassbox kernel").unwrap().run.debug_exit, None);
+    }
+
+    #[test]
+    fn drives_are_given_as_options_or_as_the_image() {
+        let run = parse("glassbox a.iso --disk-bus ahci --drive file=b,if=virtio --floppy c --boot dc")
+            .unwrap()
+            .run;
+        assert_eq!((run.disk_bus, run.drive[0].bus), (Bus::Ahci, Some(Bus::Virtio)));
+        assert_eq!(run.boot, Some(BootOrder(vec![Media::Cdrom, Media::Disk])));
+        assert_eq!(run.floppy, [PathBuf::from("c")]);
+        assert!(parse("glassbox --drive if=ide").is_err() && parse("glassbox --boot usb").is_err());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! `glassbox run`.
 
-use crate::args::{Engine, RunArgs};
+use crate::args::{Display, Engine, RunArgs};
+use crate::drives::{self, Bus, DriveSpec, Kind, Media};
 use crate::firmware::display_rom;
+use crate::screen::{self, WatchedScreen};
 use crate::serial::{self, Flush};
 use crate::stats::RunStats;
 use crate::terminal::{RawMode, tell};
@@ -10,27 +12,38 @@ use crate::{builtin, outcome, terminal};
 use anyhow::{Context, bail};
 use glassbox_device_api::CharBackend;
 use glassbox_machine::{
-    BootSource, Control, DisplayConfig, EngineChoice, Kernel, Limits, Machine, MachineConfig, Outcome, Stop,
-    TraceWriter,
+    BootSource, BuiltInBios, Control, DisplayConfig, EngineChoice, Kernel, Limits, Machine, MachineConfig,
+    Outcome, Stop, TraceWriter,
 };
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Larger files are no kernels, and would be read whole.
 const LARGEST_FILE: u64 = 1 << 30;
 
 /// Boots a machine and runs it to its end; returns the exit code.
 pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
-    let source = boot_source(args)?;
+    let boot = Boot::of(args)?;
     // Made first: nobody wants to hear after an hour that it cannot be.
     let stats_json = args.stats_json.as_deref().map(|path| create(path, "--stats-json")).transpose()?;
+    let screen_text = args.screen_text.as_deref().map(|path| create(path, "--screen-text")).transpose()?;
     let control = Control::new();
     let mut flush = Flush::new(control.clone());
-    let result = run_guest(args, source, &control, &mut flush);
+    let result = run_guest(args, boot, &control, &mut flush);
     // Whatever happened, what the guest wrote is shown first.
     flush.finish();
-    let (mut machine, outcome) = result?;
+    let (mut machine, mut outcome) = result?;
+    let screen = machine.text_screen();
+    // What came since the last look counts, too.
+    if !matches!(outcome, Outcome::Stopped(_))
+        && let Some(stop) = screen.as_ref().and_then(|screen| screen::verdict(&patterns(args), screen))
+    {
+        outcome = Outcome::Stopped(stop);
+    }
+    if let Some(file) = screen_text {
+        screen::write_text(screen.as_ref(), file)?;
+    }
     let (code, message) = outcome::explain(&outcome);
     if let Some(message) = message {
         tell(&format!("glassbox: {}", message.trim_end()));
@@ -54,12 +67,12 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
 /// Builds the machine and runs it, with the terminal raw meanwhile.
 fn run_guest(
     args: &RunArgs,
-    source: BootSource,
+    boot: Boot,
     control: &Control,
     flush: &mut Flush,
 ) -> anyhow::Result<(Machine, Outcome)> {
     let uses_stdio = args.serial.is_empty() || args.serial.contains(&serial::SerialTarget::Stdio);
-    let mut config = MachineConfig::new(source);
+    let mut config = MachineConfig::new(boot.source);
     config.memory = args.memory;
     config.model = args.cpu.clone();
     config.clock = args.clock;
@@ -70,13 +83,25 @@ fn run_guest(
         Engine::Jit => EngineChoice::Jit,
     };
     config.control = control.clone();
+    match args.display {
+        Some(Display::None) => config.display = None,
+        Some(Display::Vga) => config.display = Some(DisplayConfig::default()),
+        None => {}
+    }
+    if !patterns(args).is_empty() {
+        config.screen_watcher = Some(Box::new(WatchedScreen::new(patterns(args), control.clone())));
+    }
+    let order = args.boot.as_ref().map(|order| order.0.as_slice()).unwrap_or_default();
+    config.drives = drives::open_all(&boot.drives, order, args.clock, control)?;
     let trace = args.trace.as_deref().map(|path| create(path, "--trace")).transpose()?;
 
     stop_on_signals(control.clone())?;
     let _raw = if uses_stdio { RawMode::enter() } else { None };
     if let Some(firmware) = &args.firmware {
         config.flash = firmware.open_vars(args.clock, control)?;
-        config.display = Some(DisplayConfig { option_rom: display_rom(), ..DisplayConfig::default() });
+        if let Some(display) = &mut config.display {
+            display.option_rom = display_rom();
+        }
     }
     if let Some(target) = &args.debugcon {
         config.debug_console = target.open(control, flush)?;
@@ -91,13 +116,17 @@ fn run_guest(
     Ok((machine, outcome))
 }
 
+fn patterns(args: &RunArgs) -> Patterns {
+    Patterns { expect: args.expect.clone(), fail_on: args.fail_on.clone() }
+}
+
 fn watched(
     ports: [Option<Box<dyn CharBackend>>; 2],
     args: &RunArgs,
     control: &Control,
 ) -> [Option<Box<dyn CharBackend>>; 2] {
-    let patterns = Patterns { expect: args.expect.clone(), fail_on: args.fail_on.clone() };
-    if patterns.expect.is_none() && patterns.fail_on.is_none() {
+    let patterns = patterns(args);
+    if patterns.is_empty() {
         return ports;
     }
     ports.map(|port| {
@@ -126,20 +155,70 @@ fn create(path: &Path, flag: &str) -> anyhow::Result<File> {
         .with_context(|| format!("cannot write {}: give {flag} a path that can be written", path.display()))
 }
 
-/// The kernel that the command line names, or the built-in guest.
-fn boot_source(args: &RunArgs) -> anyhow::Result<BootSource> {
-    if let Some(firmware) = &args.firmware {
-        return Ok(firmware.load()?.into());
-    }
-    let Some(path) = args.kernel.as_deref().or(args.image.as_deref()) else {
-        if args.initrd.is_some() || args.append.is_some() {
+/// What the command line names.
+struct Boot {
+    source: BootSource,
+    drives: Vec<DriveSpec>,
+}
+
+impl Boot {
+    /// Tells what is to be booted, and lists the drives: the image first.
+    fn of(args: &RunArgs) -> anyhow::Result<Self> {
+        let mut drives = args.drive.clone();
+        let with = |media, file: &PathBuf| DriveSpec { media: Some(media), ..DriveSpec::of(file) };
+        drives.extend(args.cdrom.iter().map(|file| with(Media::Cdrom, file)));
+        drives.extend(args.floppy.iter().map(|file| with(Media::Floppy, file)));
+        let mut path = args.kernel.as_deref().or(args.image.as_deref());
+        if let Some(image) = &args.image
+            && let Some(media) = drive_media(image, !drives.is_empty())?
+        {
+            let bus = match (media, args.disk_bus) {
+                (Media::Floppy, _) => Bus::Floppy,
+                // These buses have no CD-ROM drives.
+                (Media::Cdrom, Bus::Virtio | Bus::Nvme) => Bus::Ide,
+                (_, bus) => bus,
+            };
+            let mut drive = DriveSpec { bus: Some(bus), ..with(media, image) };
+            // What is named is what boots, unless somebody says otherwise.
+            if args.boot.is_none() {
+                drive.boot_index = Some(0);
+            }
+            drives.insert(0, drive);
+            path = None;
+        }
+        if path.is_none() && (args.initrd.is_some() || args.append.is_some()) {
             bail!("--initrd and --append are for a kernel: name one, as in `glassbox vmlinuz`");
         }
-        return Ok(builtin::guest(args).into());
-    };
-    let image = read_file(path, "a kernel image")?;
-    let initrd = args.initrd.as_deref().map(|path| read_file(path, "an initrd")).transpose()?;
-    Ok(Kernel { image, initrd, cmdline: args.append.clone().unwrap_or_default() }.into())
+        if let Some(firmware) = &args.firmware {
+            if let Some(path) = path {
+                bail!("{} is a kernel, and firmware boots drives: leave --firmware out", path.display());
+            }
+            return Ok(Self { source: firmware.load()?.into(), drives });
+        }
+        let Some(path) = path else {
+            let source =
+                if drives.is_empty() { builtin::guest(args).into() } else { BuiltInBios::default().into() };
+            return Ok(Self { source, drives });
+        };
+        let image = read_file(path, "a kernel image")?;
+        let initrd = args.initrd.as_deref().map(|path| read_file(path, "an initrd")).transpose()?;
+        let kernel = Kernel { image, initrd, cmdline: args.append.clone().unwrap_or_default() };
+        Ok(Self { source: kernel.into(), drives })
+    }
+}
+
+/// Whether the image that is to boot goes into a drive, and into what kind.
+fn drive_media(image: &Path, has_others: bool) -> anyhow::Result<Option<Media>> {
+    Ok(match drives::recognise(image)? {
+        Kind::Kernel => None,
+        Kind::Drive(media) => Some(media),
+        Kind::Blank if has_others => Some(Media::Disk),
+        Kind::Blank => bail!(
+            "{0} is neither a kernel nor a disk with a boot sector: to install onto it, add the \
+             installer, as in `glassbox {0} --cdrom installer.iso`",
+            image.display()
+        ),
+    })
 }
 
 /// Reads a file, pipe or device to its end, or refuses it as too large.

@@ -15,7 +15,13 @@ pub struct Patterns {
 }
 
 impl Patterns {
-    fn verdict(&self, line: &[u8]) -> Option<Stop> {
+    /// Whether there is nothing to look for.
+    pub fn is_empty(&self) -> bool {
+        self.expect.is_none() && self.fail_on.is_none()
+    }
+
+    /// What a line means, as it is now.
+    pub fn verdict(&self, line: &[u8]) -> Option<Stop> {
         let text = || String::from_utf8_lossy(line).into_owned();
         let matches = |regex: &Option<Regex>| regex.as_ref().is_some_and(|r| r.is_match(line));
         if matches(&self.fail_on) {

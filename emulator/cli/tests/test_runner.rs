@@ -232,6 +232,23 @@ fn text_without_an_end_to_expect_ends_the_run() {
 }
 
 #[test]
+fn disks_boot_and_their_screen_is_matched() {
+    let bench = Bench::new();
+    // mov ax, 0E41h; xor bx, bx; int 10h; hlt; jmp $-1
+    let code: &[u8] = &[0xB8, 0x41, 0x0E, 0x31, 0xDB, 0xCD, 0x10, 0xF4, 0xEB, 0xFD];
+    let mut disk = sector(&[code]);
+    disk.resize(1 << 20, 0);
+    bench.file("disk", &disk);
+    let manifest = "[[test]]\nrom = 'disk'\nkind = 'disk'\nmemory = '16M'\nexpect.screen";
+    bench.manifest(&format!("{manifest} = 'A$'"), &[]).expect(0, &["1 passed"]);
+    bench
+        .manifest(&format!("{manifest} = 'B$'\ntimeout = '20s'\nmax-instructions = '20M'"), &[])
+        .expect(3, &["no row of the screen matches `B$`"]);
+    bench.manifest(&format!("{manifest}-not = '^A$'"), &[]).expect(3, &["the screen says `A`"]);
+    assert_eq!(fs::read(bench.path("disk")).unwrap(), disk);
+}
+
+#[test]
 fn a_folder_is_its_manifests_or_else_what_boots_in_it() {
     let bench = Bench::new();
     bench.file("b/pass", sector(&[PASS])).file("a/kernel.elf", multiboot(PASS)).file("notes.txt", "none");
@@ -255,7 +272,7 @@ fn what_a_manifest_says_wrong_is_named_with_its_line() {
     bench.file("rom", sector(&[PASS]));
     for (text, parts) in [
         ("[[test]]\nrom = 'rom'\nromm = 'x'", ["romm", "line 3"]),
-        ("[[test]]\nrom = 'rom'\n[test.expect]\nscreen = 'x'", ["screen", "line 4"]),
+        ("[[test]]\nrom = 'rom'\n[test.expect]\npicture = 'x'", ["picture", "line 4"]),
         ("[[test]]\nrom = 'rom'\n\ncpus = 2", ["2 processors", "line 4"]),
         ("[[test]]\nrom = 'rom'\ncpu = 'z80'", ["z80", "line 3"]),
         ("[[test]]\nrom = 'rom'\nmemory = '1X'", ["unknown unit `x`", "line 3"]),

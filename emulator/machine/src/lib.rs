@@ -31,13 +31,14 @@ mod interrupts;
 mod machine;
 mod report;
 mod run;
+mod screen;
 mod stats;
 mod trace;
 
 pub use clock::{DEFAULT_MIPS, TSC_HZ};
 pub use config::{
     BiosImage, BootSector, BootSource, BuiltInBios, ClockMode, DEFAULT_MEMORY, DisplayConfig, DriveConfig,
-    DriveInterface, DriveMedia, Firmware, FlatImage, Kernel, MachineConfig,
+    DriveInterface, DriveMedia, Firmware, FlatImage, Kernel, MachineConfig, ScreenWatcher,
 };
 pub use control::{Control, Stop};
 pub use engine::EngineChoice;

@@ -5,6 +5,7 @@ use crate::board::{Board, Parts};
 use crate::bus::processor::{ProcessorBus, SharedBoard, lock};
 use crate::clock::MachineClock;
 use crate::engine::Engine;
+use crate::screen::ScreenLook;
 use crate::stats::{DeviceStats, ExitStats, Stats, TlbStats};
 use crate::{BootSource, ClockMode, Control, CrashReport, MachineConfig, MachineError, boot};
 use glassbox_cpu::{Cpu, CpuSignals, Observer};
@@ -32,6 +33,7 @@ pub struct Machine {
     tsc_offset: u64,
     pub(crate) unattended: bool,
     pub(crate) guest_time_limit: Option<VmTime>,
+    pub(crate) screen: ScreenLook,
     /// Since when the processor has been halted with interrupts disabled, and
     /// how many instructions it had retired then.
     pub(crate) dead_since: Option<(u64, VmTime)>,
@@ -86,6 +88,7 @@ impl Machine {
             tsc_offset: 0,
             unattended: config.unattended,
             guest_time_limit: config.guest_time_limit.map(vm_time),
+            screen: ScreenLook::new(config.screen_watcher),
             dead_since: None,
         };
         match &machine.source {

@@ -86,6 +86,7 @@ impl Machine {
             if let Some(outcome) = self.serve_requests()? {
                 return Ok(outcome);
             }
+            self.look_at_screen();
             let left = last_instruction.saturating_sub(self.cpu.state.retired);
             if left == 0 {
                 return Ok(Outcome::InstructionsUsedUp);
@@ -218,6 +219,7 @@ impl Machine {
         if self.unattended && self.is_dead_end(open, deadline) {
             return false;
         }
+        let deadline = [deadline, self.next_look()].into_iter().flatten().min();
         if deadline.is_some_and(|deadline| self.clock.skip_to(deadline)) {
             if !open {
                 // A dead end for most guests: time flies, but the host need not be kept busy.

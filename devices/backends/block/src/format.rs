@@ -111,6 +111,13 @@ pub(crate) fn by_magic(head: &[u8; MAGIC_BYTES]) -> Option<Found> {
     known.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, found)| *found)
 }
 
+/// Whether a file that begins like this is a disk image of some format, known here
+/// or not, and not the disk's bytes themselves.
+pub fn is_wrapped(head: &[u8]) -> bool {
+    let Some(head) = head.first_chunk::<MAGIC_BYTES>() else { return false };
+    by_magic(head).is_some()
+}
+
 /// [`by_magic`] of what is in `storage`.
 pub(crate) fn probe(storage: &dyn Storage) -> std::io::Result<Option<Found>> {
     let mut head = [0; MAGIC_BYTES];

@@ -22,7 +22,7 @@ pub mod tools;
 
 pub use drive::{Cache, Drive, DriveKind, DriveOptions, Execution};
 pub use error::ImageError;
-pub use format::Format;
+pub use format::{Format, is_wrapped};
 pub use image::{Extent, ExtentKind, Image};
 pub use open::{OpenOptions, open};
 pub use qcow2::check::CheckReport;

@@ -30,10 +30,18 @@ impl Goal {
         Self { missing: Arc::new(AtomicUsize::new(count)), ends_run, control }
     }
 
-    fn seen(&self, line: &[u8]) {
+    /// One of the texts has come, in this line.
+    pub fn seen(&self, line: &[u8]) {
         if self.missing.fetch_sub(1, Ordering::Relaxed) == 1 && self.ends_run {
             self.control.stop(Stop::Expected(String::from_utf8_lossy(line).into_owned()));
         }
+    }
+}
+
+impl Goal {
+    /// Text has come that must not, in this line.
+    pub fn fail(&self, line: &str) {
+        self.control.stop(Stop::Failed(line.to_owned()));
     }
 }
 
@@ -118,7 +126,7 @@ impl State {
         let Some(line) = lines.feed(byte) else { return };
         if let Some(regex) = forbidden.iter().find(|regex| regex.is_match(line)) {
             let text = String::from_utf8_lossy(line).into_owned();
-            goal.control.stop(Stop::Failed(text.clone()));
+            goal.fail(&text);
             // Later bytes show more of the same line.
             *offence = Some((text, regex.to_string()));
         }

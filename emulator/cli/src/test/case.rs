@@ -21,6 +21,12 @@ pub enum RomKind {
     Flat,
     /// In the place of the BIOS, entered at the reset vector.
     Bios,
+    /// The image of a hard disk, booted by the built-in BIOS.
+    Disk,
+    /// The image of a floppy disk, booted by the built-in BIOS.
+    Floppy,
+    /// The image of a CD, booted by the built-in BIOS.
+    Cdrom,
 }
 
 /// How a guest may end.
@@ -81,6 +87,8 @@ pub struct Expectation {
     pub serial_not: Vec<Regex>,
     pub debugcon: Vec<Regex>,
     pub debugcon_not: Vec<Regex>,
+    pub screen: Vec<Regex>,
+    pub screen_not: Vec<Regex>,
     pub memory: Vec<MemoryValue>,
 }
 

@@ -71,6 +71,10 @@ struct ExpectEntry {
     debugcon: Vec<Regex>,
     #[serde(default, deserialize_with = "patterns")]
     debugcon_not: Vec<Regex>,
+    #[serde(default, deserialize_with = "patterns")]
+    screen: Vec<Regex>,
+    #[serde(default, deserialize_with = "patterns")]
+    screen_not: Vec<Regex>,
     #[serde(default)]
     memory: Vec<MemoryEntry>,
 }
@@ -250,9 +254,10 @@ fn case(
         }
         _ => {}
     }
-    let ExpectEntry { exit, serial, serial_not, debugcon, debugcon_not, memory } = entry.expect;
+    let ExpectEntry { exit, serial, serial_not, debugcon, debugcon_not, screen, screen_not, memory } =
+        entry.expect;
     let success = Ending::DebugExit(entry.success_exit.unwrap_or(args.success_exit));
-    let waits_for_text = !serial.is_empty() || !debugcon.is_empty();
+    let waits_for_text = !serial.is_empty() || !debugcon.is_empty() || !screen.is_empty();
     let endings = match exit {
         Some(ending) => vec![ending],
         None => vec![success, Ending::PowerOff],
@@ -280,6 +285,8 @@ fn case(
             serial_not,
             debugcon,
             debugcon_not,
+            screen,
+            screen_not,
             memory,
         },
     })

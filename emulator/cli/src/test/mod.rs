@@ -16,6 +16,7 @@ mod manifest;
 mod output;
 mod rom;
 mod runner;
+mod screen;
 
 use crate::args::TestArgs;
 use crate::outcome;

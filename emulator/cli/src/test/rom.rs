@@ -1,9 +1,12 @@
 //! Reading ROMs and telling what they are.
 
 use super::case::{Case, RomKind};
+use crate::drives::{self, DriveSpec, Media};
 use anyhow::{Context, bail};
 use glassbox_boot::{ImageKind, detect};
-use glassbox_machine::{BiosImage, BootSector, BootSource, FlatImage, Kernel};
+use glassbox_machine::{
+    BiosImage, BootSector, BootSource, BuiltInBios, Control, DriveConfig, FlatImage, Kernel,
+};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -62,6 +65,12 @@ pub fn recognise(image: &[u8]) -> Option<RomKind> {
 /// # Errors
 /// Files that cannot be read or are not what they should be.
 pub fn boot_source(case: &Case) -> anyhow::Result<BootSource> {
+    if let Some(RomKind::Disk | RomKind::Floppy | RomKind::Cdrom) = case.kind {
+        if case.initrd.is_some() || !case.cmdline.is_empty() {
+            bail!("`initrd` and `arguments` are for kernels, not for {}", case.rom.display());
+        }
+        return Ok(BuiltInBios::default().into());
+    }
     let image = read(&case.rom)?;
     let initrd = case.initrd.as_deref().map(read).transpose()?;
     let kind = match case.kind.or_else(|| recognise(&image)) {
@@ -80,11 +89,28 @@ pub fn boot_source(case: &Case) -> anyhow::Result<BootSource> {
         RomKind::Kernel => Kernel { image, initrd, cmdline: case.cmdline.clone() }.into(),
         RomKind::Flat => FlatImage { image, address: case.address, ebx: 0 }.into(),
         RomKind::Bios => BiosImage(image).into(),
+        RomKind::Disk | RomKind::Floppy | RomKind::Cdrom => BuiltInBios::default().into(),
         RomKind::BootSector => match image.try_into() {
             Ok(sector) => BootSector(sector).into(),
             Err(_) => bail!("{} is no boot sector: give one of 512 bytes", case.rom.display()),
         },
     })
+}
+
+/// The drives of a test: what it boots, where that is a disk. What the guest
+/// writes is forgotten at the end.
+///
+/// # Errors
+/// An image that cannot be used.
+pub fn drives(case: &Case, control: &Control) -> anyhow::Result<Vec<DriveConfig>> {
+    let media = match case.kind {
+        Some(RomKind::Disk) => Media::Disk,
+        Some(RomKind::Floppy) => Media::Floppy,
+        Some(RomKind::Cdrom) => Media::Cdrom,
+        _ => return Ok(Vec::new()),
+    };
+    let drive = DriveSpec { media: Some(media), ephemeral: true, ..DriveSpec::of(&case.rom) };
+    drives::open_all(&[drive], &[], case.clock, control)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use super::capture::{Capture, Goal};
 use super::case::{Case, Expectation};
 use super::rom;
-use glassbox_machine::{Control, Limits, Machine, MachineConfig, Outcome};
+use super::screen::ScreenCapture;
+use glassbox_machine::{Control, Limits, Machine, MachineConfig, Outcome, ScreenWatcher};
 use std::fmt::Write;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -78,9 +79,11 @@ fn run_apart(case: &Case) -> Report {
 fn execute(case: &Case) -> anyhow::Result<Report> {
     let expect = &case.expect;
     let control = Control::new();
-    let goal = Goal::new(expect.serial.len() + expect.debugcon.len(), expect.ends_with_text, control.clone());
+    let texts = expect.serial.len() + expect.debugcon.len() + expect.screen.len();
+    let goal = Goal::new(texts, expect.ends_with_text, control.clone());
     let serial = Capture::new(&expect.serial, &expect.serial_not, goal.clone());
-    let debugcon = Capture::new(&expect.debugcon, &expect.debugcon_not, goal);
+    let debugcon = Capture::new(&expect.debugcon, &expect.debugcon_not, goal.clone());
+    let screen = ScreenCapture::new(&expect.screen, &expect.screen_not, goal);
     let mut config = MachineConfig::new(rom::boot_source(case)?);
     config.memory = case.memory;
     config.model = case.model.clone();
@@ -88,23 +91,32 @@ fn execute(case: &Case) -> anyhow::Result<Report> {
     config.debug_exit = Some(case.debug_exit);
     config.serial = [Some(Box::new(serial.clone())), None];
     config.debug_console = Some(Box::new(debugcon.clone()));
+    config.drives = rom::drives(case, &control)?;
+    if !expect.screen.is_empty() || !expect.screen_not.is_empty() {
+        config.display.get_or_insert_default();
+    }
+    config.screen_watcher = Some(Box::new(screen.clone()));
     config.unattended = true;
     config.guest_time_limit = Some(case.timeout);
     config.control = control;
     let mut machine = Machine::new(config)?;
     let limits = Limits { time: Some(case.timeout), instructions: Some(case.max_instructions) };
     let outcome = machine.run(limits)?;
+    if let Some(last) = machine.text_screen() {
+        screen.clone().look(&last);
+    }
     let instructions = machine.stats().instructions;
 
     let mut faults: Vec<String> = expect.ending_fault(&outcome, instructions).into_iter().collect();
     faults.extend(serial.faults("COM1"));
     faults.extend(debugcon.faults("the debug console"));
+    faults.extend(screen.faults());
     faults.extend(memory_faults(expect, &machine));
     let wall = Duration::ZERO;
     if faults.is_empty() {
         return Ok(Report { verdict: Verdict::Passed, details: String::new(), instructions, wall });
     }
-    let details = details(&machine, &outcome, &serial, &debugcon);
+    let details = details(&machine, &outcome, &serial, &debugcon, &screen);
     Ok(Report { verdict: Verdict::Failed(faults), details, instructions, wall })
 }
 
@@ -131,13 +143,23 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// What helps to find out why.
-fn details(machine: &Machine, outcome: &Outcome, serial: &Capture, debugcon: &Capture) -> String {
+fn details(
+    machine: &Machine,
+    outcome: &Outcome,
+    serial: &Capture,
+    debugcon: &Capture,
+    screen: &ScreenCapture,
+) -> String {
     let mut text = String::new();
     for (name, capture) in [("COM1", serial), ("the debug console", debugcon)] {
         let lines = capture.last_lines();
         if !lines.is_empty() {
             let _ = write!(text, "the last lines of {name}:\n{lines}");
         }
+    }
+    let shown = screen.shown();
+    if !shown.is_empty() {
+        let _ = write!(text, "the screen:\n{shown}");
     }
     let codes = machine.post_codes();
     if !codes.is_empty() {

@@ -2,6 +2,7 @@
 
 mod clock;
 mod common;
+mod drives;
 mod errors;
 mod exit_codes;
 mod images;

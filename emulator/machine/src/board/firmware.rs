@@ -1,8 +1,9 @@
 //! What firmware made for QEMU finds on the board: fw_cfg, flash, a debug port.
 
 use super::devices::DebugConsole;
+use super::storage::Placed;
 use super::{Board, MmioDevice, PortDevice};
-use crate::{BiosImage, Firmware, MachineError};
+use crate::{BiosImage, DriveInterface, DriveMedia, Firmware, MachineError};
 use glassbox_device_api::{BlockBackend, CharBackend, PortWindow};
 use glassbox_flash::CfiFlash;
 use glassbox_fw_cfg::{E820Range, FwCfg, Items};
@@ -45,6 +46,10 @@ impl Board {
                 log::warn!("fw_cfg: no file can be called {name}");
             }
         }
+        let order = boot_order(&self.drives);
+        if !order.is_empty() {
+            items.add_file("bootorder", order);
+        }
         self.ports.claim(PortDevice::FwCfg, "fw_cfg", &FwCfg::WINDOWS)?;
         self.devices.fw_cfg = Some(FwCfg::new(items, self.memory.clone()));
         let debug = PortWindow { port: DebugConsole::FIRMWARE_PORT, len: 1, offset: 0 };
@@ -66,6 +71,40 @@ fn describe(memory: &GuestMemory, tables: &TablesConfig) -> Result<Items, Machin
     items.add_file(LoaderFiles::COMMANDS, tables.commands);
     items.add_file("etc/system-states", SLEEP_STATES.to_vec());
     Ok(items)
+}
+
+/// The file `bootorder`: Open Firmware paths, a line each.
+fn boot_order(placed: &[Placed]) -> Vec<u8> {
+    let mut drives: Vec<_> = placed
+        .iter()
+        .map(|p| {
+            let rank = match p.config.media {
+                DriveMedia::Disk => 0,
+                DriveMedia::Cdrom => 1,
+                DriveMedia::Floppy => 2,
+            };
+            (p.config.boot_index.unwrap_or(u32::MAX - 2 + rank), p)
+        })
+        .collect();
+    drives.sort_by_key(|(index, _)| *index);
+    let lines: Vec<String> = drives.into_iter().map(|(_, placed)| path(placed)).collect();
+    let mut text = lines.join("\n").into_bytes();
+    if !text.is_empty() {
+        text.push(0);
+    }
+    text
+}
+
+fn path(placed: &Placed) -> String {
+    let slot = placed.function.map_or(0, |function| function.slot());
+    let place = match placed.config.interface {
+        DriveInterface::Ide { channel, unit } => format!("ide@1,1/drive@{channel}/disk@{unit}"),
+        DriveInterface::Ahci { port } => format!("pci8086,2922@{slot:x}/drive@{port}/disk@0"),
+        DriveInterface::VirtioBlk => format!("scsi@{slot:x}/disk@0,0"),
+        DriveInterface::Nvme => format!("pci1b36,10@{slot:x}/namespace@1,0"),
+        DriveInterface::Floppy { unit } => format!("isa@1/fdc@03f0/floppy@{unit}"),
+    };
+    format!("/pci@i0cf8/{place}")
 }
 
 /// Writes what comes out of the debug port to the log, line by line.

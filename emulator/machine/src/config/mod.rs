@@ -1,8 +1,10 @@
 //! What machine to build.
 
 mod drives;
+mod screen;
 
 pub use drives::{DisplayConfig, DriveConfig, DriveInterface, DriveMedia};
+pub use screen::ScreenWatcher;
 
 use crate::{Control, EngineChoice};
 use glassbox_cpu::CpuModel;
@@ -195,6 +197,8 @@ pub struct MachineConfig {
     /// The display adapter, a VGA; [`new`](Self::new) gives one to machines that
     /// start with firmware.
     pub display: Option<DisplayConfig>,
+    /// Looks at the text screen from time to time.
+    pub screen_watcher: Option<Box<dyn ScreenWatcher>>,
     /// Guest time.
     pub clock: ClockMode,
     /// The I/O port of the exit device, if there is to be one.
@@ -223,6 +227,7 @@ impl MachineConfig {
             flash: None,
             debug_console: None,
             drives: Vec::new(),
+            screen_watcher: None,
             clock: ClockMode::Host,
             debug_exit: None,
             unattended: false,
