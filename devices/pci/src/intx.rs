@@ -33,10 +33,11 @@ impl Pirq {
 }
 
 /// The wire that a slot's interrupt pin (1 for INTA# to 4 for INTD#) drives:
-/// each slot is turned by one, so that slots share the wires evenly. Slot 0's
-/// INTA# is PIRQA#. The DSDT has the same table.
+/// each slot is turned by one, so that slots share the wires evenly. Slot 1's
+/// INTA# is PIRQA#, as firmware made for QEMU takes for granted. The DSDT has the
+/// same table.
 pub const fn pirq_of(slot: u8, pin: u8) -> Pirq {
-    Pirq::ALL[(slot.wrapping_add(pin).wrapping_sub(1) & 3) as usize]
+    Pirq::ALL[(slot.wrapping_add(pin).wrapping_sub(2) & 3) as usize]
 }
 
 /// The four wires, each the OR of the pins that drive it.
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn a_wire_is_asserted_while_any_pin_on_it_is() {
         let mut wires = IntxWires::new();
-        let (one, other) = (FunctionAddress::new(3, 0), FunctionAddress::new(3, 1));
+        let (one, other) = (FunctionAddress::new(4, 0), FunctionAddress::new(4, 1));
         assert_eq!(wires.set(one, 1, true), Some(Pirq::D));
         assert_eq!(wires.set(other, 1, true), None);
         assert_eq!(wires.set(one, 1, false), None);
@@ -104,8 +105,8 @@ mod tests {
     fn wires_reach_the_8259_as_the_bridge_routes_them() {
         let mut bridge = IsaBridge::new();
         let mut wires = IntxWires::new();
-        wires.set(FunctionAddress::new(4, 0), 1, true);
         wires.set(FunctionAddress::new(5, 0), 1, true);
+        wires.set(FunctionAddress::new(6, 0), 1, true);
         assert_eq!(wires.pic_inputs(&bridge), 0);
         bridge.config_write(0x60, 0x0b0b_0b0a, 0xf);
         assert_eq!(wires.pic_inputs(&bridge), 1 << 10 | 1 << 11);
@@ -113,10 +114,10 @@ mod tests {
 
     #[test]
     fn neighbouring_slots_use_neighbouring_wires() {
-        assert_eq!(pirq_of(0, 1), Pirq::A);
-        assert_eq!(pirq_of(1, 1), Pirq::B);
-        assert_eq!(pirq_of(3, 2), Pirq::A);
-        assert_eq!(pirq_of(31, 4), Pirq::C);
+        assert_eq!(pirq_of(0, 1), Pirq::D);
+        assert_eq!(pirq_of(1, 1), Pirq::A);
+        assert_eq!(pirq_of(3, 2), Pirq::D);
+        assert_eq!(pirq_of(31, 4), Pirq::B);
         assert_eq!(Pirq::D.gsi(), 19);
     }
 }

@@ -4,7 +4,7 @@
 //! ISA line n ──┬─► 8259A pair ──INTR──► LINT0 ┐
 //!              └─► I/O APIC pin n (0 → 2) ──► messages ─► local APIC ─► INTR, NMI, INIT
 //! PIRQ A..D  ──┬─► I/O APIC pins 16..19                ▲
-//!              └─► 8259A, as the ISA bridge routes     │
+//!              └─► ISA line that the ISA bridge routes to
 //! MSI, IPI   ──────────────────────────────────────────┘
 //! ```
 //!
@@ -91,7 +91,9 @@ impl Interrupts {
     fn drive(&mut self, input: Input, level: bool) {
         match input {
             Input::Isa(irq) => {
-                self.ioapic.set_pin(if irq == TIMER_IRQ { TIMER_PIN } else { usize::from(irq) }, level);
+                if irq == TIMER_IRQ {
+                    self.ioapic.set_pin(TIMER_PIN, level);
+                }
                 self.drive_pic(irq);
             }
             Input::Pirq(n) => {
@@ -108,11 +110,16 @@ impl Interrupts {
         }
     }
 
-    /// An 8259A input sees the ISA line and the PCI lines routed to it.
+    /// An 8259A input sees the ISA line and the PCI lines routed to it; so does the
+    /// I/O APIC input of the same number, where SeaBIOS's MP table has the PCI lines.
     fn drive_pic(&mut self, irq: u8) {
         let routed = (0..4u8)
             .any(|n| self.pirq_routes[usize::from(n)] == Some(irq) && self.wires.level(Input::Pirq(n)));
-        self.pic.set_irq(irq.into(), routed || self.wires.level(Input::Isa(irq)));
+        let level = routed || self.wires.level(Input::Isa(irq));
+        self.pic.set_irq(irq.into(), level);
+        if irq != TIMER_IRQ {
+            self.ioapic.set_pin(irq.into(), level);
+        }
         self.wire_intr();
     }
 

@@ -121,8 +121,8 @@ mod tests {
             count += 1;
         }
         assert_eq!((at, count), (table.len(), u16::from_le_bytes([table[34], table[35]])));
-        // Slot 3, INTA#: PIRQ D.
+        // Slot 3, INTA#: PIRQ C.
         let entry = table.windows(8).find(|w| w[..2] == [3, 0] && w[4..7] == [0, 3 << 2, 2]).unwrap();
-        assert_eq!(entry[7], 19);
+        assert_eq!(entry[7], 18);
     }
 }

@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(table.iter().fold(0u8, |s, b| s.wrapping_add(*b)), 0);
         let slot3 = &table[32 + 2 * 16..][..16];
         assert_eq!((slot3[0], slot3[1]), (0, 3 << 3));
-        assert_eq!([slot3[2], slot3[5], slot3[8], slot3[11]], [0x63, 0x60, 0x61, 0x62]);
+        assert_eq!([slot3[2], slot3[5], slot3[8], slot3[11]], [0x62, 0x63, 0x60, 0x61]);
         assert_eq!(slot3[3..5], [0x00, 0x0C]);
     }
 }

@@ -54,5 +54,5 @@ pub const INTX_GSI_BASE: u32 = 16;
 /// in APIC mode it is GSI [`INTX_GSI_BASE`] plus this, in PIC mode what the
 /// bridge's register [`PIRQ_ROUTE`] plus this says.
 pub const fn intx_route(slot: u8, pin: u8) -> u8 {
-    slot.wrapping_add(pin) & 3
+    slot.wrapping_add(pin).wrapping_sub(1) & 3
 }

@@ -69,6 +69,14 @@ impl IdeController {
         Self { config: config_space(model), channels }
     }
 
+    /// From now on both channels are decoded after a reset, without firmware having
+    /// enabled them: OVMF relies on it, as QEMU's function always decodes them.
+    pub fn decode_after_reset(&mut self) {
+        for channel in 0..2 {
+            self.config.set_u8(TIMING + 2 * channel + 1, DECODE);
+        }
+    }
+
     /// Waits for the back ends and takes their answers: to be called before
     /// [`save`](SaveRestore::save). A command that is not over by then is lost.
     pub fn quiesce(&mut self) {

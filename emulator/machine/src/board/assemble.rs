@@ -102,6 +102,9 @@ impl Board {
         let dma = Dma::new(memory.clone());
         let around = Around { clock: &clock, memory: &memory, wires: &mut *wires, msi, dma: &dma };
         let Storage { ide, floppy, functions, placed } = Storage::new(drives, legacy, around)?;
+        if let (Some(ide), true) = (&ide, for_qemu) {
+            ide.lock().decode_after_reset();
+        }
         cmos::describe(&mut rtc, floppy.as_ref(), &placed);
         let mut windows = Windows::default();
         let (vga, video) = match display {

@@ -1,6 +1,6 @@
 //! Registers, PIO, interrupts, resets and absent drives.
 
-use glassbox_device_api::{AccessSize, BlockError, Device, PciFunction, PortIo, SaveRestore};
+use glassbox_device_api::{AccessSize, BlockError, Device, PciFunction, PortIo, ResetKind, SaveRestore};
 use glassbox_testkit::{Bench, MemoryDisk, PortBus};
 
 use super::rig::{CONTROL, IRQ14, IRQ15, Rig, SECONDARY, disk, numbered};
@@ -16,6 +16,17 @@ fn ports_answer_when_firmware_has_enabled_them() {
     rig.ide.config_write(0x40, 0x8000, 0x3);
     rig.ide.config_write(4, 0x4, 0x3);
     assert_eq!(rig.in16(0), 0xffff, "I/O is disabled");
+}
+
+#[test]
+fn firmware_that_does_not_enable_them_finds_them_enabled() {
+    let bench = Bench::new();
+    let mut rig = Rig::with_disk(&bench, &numbered(16));
+    rig.ide.decode_after_reset();
+    rig.ide.reset(ResetKind::Cold);
+    assert_eq!(rig.ide.config_read(0x40), 0x8000_8000);
+    rig.ide.config_write(4, 1, 0x3);
+    assert_ne!(rig.in8(7), 0xff);
 }
 
 #[test]
