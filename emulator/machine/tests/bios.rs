@@ -59,6 +59,47 @@ fn floppy(mut image: Vec<u8>) -> DriveConfig {
     }
 }
 
+/// A disk of 16 MiB with this first sector.
+fn disk(first: &[u8], interface: DriveInterface) -> DriveConfig {
+    let mut image = first.to_vec();
+    image.resize(16 << 20, 0);
+    DriveConfig {
+        interface,
+        media: DriveMedia::Disk,
+        source: Arc::new(MemoryDisk::new(image)),
+        serial: String::new(),
+        boot_index: None,
+        name: "c.img".into(),
+    }
+}
+
+/// Bytes of a CD's sector.
+const CD_SECTOR: usize = 2048;
+
+/// A CD that boots `image` without emulation: boot record in sector 17, catalog in
+/// 20, image in 24 (El Torito 1.0).
+fn cd(image: &[u8]) -> DriveConfig {
+    let mut disc = vec![0; 32 * CD_SECTOR];
+    let mut put = |at: usize, bytes: &[u8]| disc[at..at + bytes.len()].copy_from_slice(bytes);
+    put(17 * CD_SECTOR, b"\0CD001\x01EL TORITO SPECIFICATION");
+    put(17 * CD_SECTOR + 0x47, &20u32.to_le_bytes());
+    // Validation entry: 1, key and a checksum that makes the words' sum zero.
+    put(20 * CD_SECTOR, &[1]);
+    put(20 * CD_SECTOR + 28, &(0u16.wrapping_sub(0x0001).wrapping_sub(0xAA55)).to_le_bytes());
+    put(20 * CD_SECTOR + 30, &[0x55, 0xAA]);
+    // Bootable, no emulation, four sectors of 512 bytes.
+    put(20 * CD_SECTOR + 32, &[0x88, 0, 0, 0, 0, 0, 4, 0, 24]);
+    put(24 * CD_SECTOR, image);
+    DriveConfig {
+        interface: DriveInterface::Ide { channel: 1, unit: 0 },
+        media: DriveMedia::Cdrom,
+        source: Arc::new(MemoryDisk::new(disc)),
+        serial: String::new(),
+        boot_index: None,
+        name: "cd.iso".into(),
+    }
+}
+
 /// A boot sector with this code.
 fn sector(code: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; 512];
@@ -70,7 +111,7 @@ fn sector(code: &[u8]) -> Vec<u8> {
 #[test]
 fn the_fat_floppy_finds_a_bios_in_both_engines() {
     for engine in [EngineChoice::Interpreter, EngineChoice::Auto] {
-        let image = include_bytes!("../../../test-roms/floppy/floppy.bin").to_vec();
+        let image = include_bytes!("../../../test-roms/bios/floppy.bin").to_vec();
         let (mut machine, serial) = machine(vec![floppy(image)], engine);
         let outcome = run(&mut machine);
         let text = serial.text();
@@ -99,7 +140,7 @@ fn a_machine_without_drives_waits_for_a_key() {
 /// INT 13h read into a page that is not there; its handler puts it there.
 #[test]
 fn a_service_faults_in_the_pages_of_its_caller() {
-    let image = include_bytes!("../../../test-roms/floppy/v86.bin").to_vec();
+    let image = include_bytes!("../../../test-roms/bios/v86.bin").to_vec();
     let (mut machine, serial) = machine(vec![floppy(image)], EngineChoice::Auto);
     let outcome = run(&mut machine);
     assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{outcome:?}\n{}", serial.text());
@@ -107,7 +148,7 @@ fn a_service_faults_in_the_pages_of_its_caller() {
 
 #[test]
 fn keys_and_mouse_packets_come_through_the_controller() {
-    let image = include_bytes!("../../../test-roms/floppy/input.bin").to_vec();
+    let image = include_bytes!("../../../test-roms/bios/input.bin").to_vec();
     let (mut machine, _) = machine(vec![floppy(image)], EngineChoice::Auto);
     let outcome = run(&mut machine);
     assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{outcome:?}");
@@ -115,15 +156,38 @@ fn keys_and_mouse_packets_come_through_the_controller() {
 
 #[test]
 fn services_are_called_from_16_and_32_bit_protected_mode() {
-    let image = include_bytes!("../../../test-roms/floppy/protected.bin").to_vec();
+    let image = include_bytes!("../../../test-roms/bios/protected.bin").to_vec();
     let (mut machine, _) = machine(vec![floppy(image)], EngineChoice::Auto);
     let outcome = run(&mut machine);
     assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{outcome:?}");
 }
 
 #[test]
+fn int_13h_is_the_same_on_every_bus() {
+    let image = include_bytes!("../../../test-roms/bios/disk.bin");
+    for interface in [
+        DriveInterface::Ide { channel: 0, unit: 0 },
+        DriveInterface::Ahci { port: 0 },
+        DriveInterface::VirtioBlk,
+        DriveInterface::Nvme,
+    ] {
+        let (mut machine, _) = machine(vec![disk(image, interface)], EngineChoice::Auto);
+        let outcome = run(&mut machine);
+        assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{interface}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_cd_boots_without_emulation_and_reads_itself() {
+    let (mut machine, _) =
+        machine(vec![cd(include_bytes!("../../../test-roms/bios/cd.bin"))], EngineChoice::Auto);
+    let outcome = run(&mut machine);
+    assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{outcome:?}");
+}
+
+#[test]
 fn every_way_to_restart_boots_again() {
-    let image = include_bytes!("../../../test-roms/floppy/resets.bin").to_vec();
+    let image = include_bytes!("../../../test-roms/bios/resets.bin").to_vec();
     let (mut machine, _) = machine(vec![floppy(image)], EngineChoice::Auto);
     let outcome = run(&mut machine);
     assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{outcome:?}");

@@ -2,9 +2,8 @@
 ; INT 13h in cylinders, heads and sectors; that program checks the BIOS from
 ; real mode.
 ;
-;   glassbox run floppy.bin --debug-exit
-;
-; The image ends after what it holds; what is missing up to 1.44 MB is zeroes.
+; The image ends after what it holds; what is missing up to 1.44 MB is zeroes, as
+; `truncate -s 1440K` adds them.
 ; Output on COM1 is TAP, as with the other ROMs (lib/report.inc), and so are the
 ; values written to the exit port.
 
