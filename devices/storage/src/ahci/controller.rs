@@ -164,7 +164,7 @@ impl AhciController {
     fn write_control(&mut self, value: u32, mask: u32) {
         if value & host::GHC_RESET != 0 {
             for port in &mut self.ports {
-                port.reset(ResetKind::Warm);
+                port.adapter_reset();
             }
             self.control = host::GHC_AHCI;
             self.is = 0;

@@ -86,7 +86,16 @@ impl Port {
         new
     }
 
-    /// Reset of the adapter: all registers, and a COMRESET.
+    /// HR: the adapter forgets all but where the command list and the received FISes
+    /// are (AHCI 1.3.1 10.4.3), and sends a COMRESET.
+    pub fn adapter_reset(&mut self) {
+        let PortRegisters { list, fis, .. } = self.registers;
+        self.reset(ResetKind::Warm);
+        self.registers.list = list;
+        self.registers.fis = fis;
+    }
+
+    /// The reset line: all registers, and a COMRESET.
     pub fn reset(&mut self, kind: ResetKind) {
         let drive = self.drive.take().map(|mut drive| {
             drive.hard_reset(kind);

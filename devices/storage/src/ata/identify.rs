@@ -136,8 +136,8 @@ pub(crate) fn identify_disk(facts: &DiskFacts<'_>) -> Vec<u8> {
     words.set(21, 512);
     words.set(22, 4);
     words.set(47, 0x8000 | u16::from(MOST_MULTIPLE));
-    // Doubleword I/O, to those who read this word as ATA-1 defines it.
-    words.set(48, 1);
+    // Bit 0, doubleword I/O in ATA-1, says Trusted Computing since ATA8.
+    words.set(48, 0x4000);
     // DMA, LBA, IORDY that can be disabled, standard standby timer.
     words.set(49, 0x2f00);
     words.set(50, 0x4000);

@@ -1,6 +1,6 @@
 //! Commands one at a time, resets, errors, packet drives.
 
-use glassbox_device_api::{BlockError, Device, PciFunction, SaveRestore};
+use glassbox_device_api::{BlockError, Device, PciFunction, ResetKind, SaveRestore};
 use glassbox_testkit::{Bench, MmioBus};
 
 use super::rig::*;
@@ -27,8 +27,12 @@ fn registers_after_reset_tell_the_drives() {
     rig.write32(PORT + 8, 0xffff_ffff);
     assert_eq!((rig.read32(PORT), rig.read32(PORT + 8)), (0xffff_fc00, 0xffff_ff00));
     assert_eq!(rig.read64(PORT), 0xffff_fc00);
+    rig.write32(PX_IE, 1);
     rig.write32(GHC, 1);
-    assert_eq!((rig.read32(PORT), rig.read32(GHC)), (0, 1 << 31));
+    assert_eq!((rig.read32(PX_IE), rig.read32(GHC)), (0, 1 << 31));
+    assert_eq!(rig.read32(PORT), 0xffff_fc00, "where the list is, is kept");
+    rig.reset(ResetKind::Warm);
+    assert_eq!(rig.read32(PORT), 0);
 }
 
 #[test]
