@@ -87,13 +87,18 @@ impl Counters {
 
     fn next_line(&mut self, registers: &Registers, y: u32) {
         let crtc = &registers.crtc;
+        self.advance(registers);
+        // The split does not touch the phase of double scanning.
         if y == crtc.line_compare() {
-            (self.row_start, self.scan, self.again) = (0, 0, false);
+            (self.row_start, self.scan) = (0, 0);
             if registers.attribute.pans_top_only() {
                 self.panning = 0;
             }
-            return;
         }
+    }
+
+    fn advance(&mut self, registers: &Registers) {
+        let crtc = &registers.crtc;
         if crtc.double_scan() {
             self.again = !self.again;
             if self.again {
