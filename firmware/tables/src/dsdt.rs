@@ -3,6 +3,7 @@
 mod isa;
 mod pci;
 
+use crate::TablesConfig;
 use crate::aml::{Code, code, crs, device, hid, memory, method, name, scope};
 use crate::platform::{HPET_BASE, SLEEP_TYPE_S5};
 use crate::processors::processors;
@@ -16,12 +17,12 @@ const HPET_LENGTH: u32 = 0x400;
 const INTERRUPT_MODE: &str = "PICF";
 
 /// The DSDT of a board with this many processors.
-pub fn dsdt(processor_count: usize, hpet: bool, floppy: bool) -> Vec<u8> {
-    let mut bus = processors(processor_count);
+pub fn dsdt(config: &TablesConfig) -> Vec<u8> {
+    let mut bus = processors(config.processors.len());
     // The links come first: the routing table refers to them.
     bus.extend(pci::interrupt_links());
-    bus.push(pci::host_bridge(floppy));
-    if hpet {
+    bus.push(pci::host_bridge(config));
+    if config.hpet.is_some() {
         bus.push(device("HPET", &[hid("PNP0103"), crs(&[memory(HPET_BASE, HPET_LENGTH)])]));
     }
     let terms = [

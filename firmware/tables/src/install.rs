@@ -2,6 +2,7 @@
 
 use crate::e820::{E820Entry, pc_memory_map};
 use crate::fadt::FACS_ALIGN;
+use crate::platform::PCI_MMIO_START;
 use crate::root::RSDP_LENGTH;
 use crate::{TablesError, dsdt, fadt, hpet, madt, root};
 use glassbox_memory::{Gpa, GuestMemory};
@@ -28,13 +29,22 @@ pub struct TablesConfig {
     pub vga: bool,
     /// Whether there is a floppy disk controller.
     pub floppy: bool,
+    /// Where the window for memory BARs begins: not before RAM ends.
+    pub pci_memory_start: u32,
 }
 
 impl TablesConfig {
     /// A board with these processors, I/O APIC ID 0, a three-comparator HPET
     /// and neither VGA nor floppy disk controller.
     pub fn new(processors: Vec<u32>) -> Self {
-        Self { processors, ioapic_id: 0, hpet: Some(0x8086_A201), vga: false, floppy: false }
+        Self {
+            processors,
+            ioapic_id: 0,
+            hpet: Some(0x8086_A201),
+            vga: false,
+            floppy: false,
+            pci_memory_start: PCI_MMIO_START,
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), TablesError> {
@@ -88,7 +98,7 @@ pub fn install(memory: &GuestMemory, config: &TablesConfig) -> Result<Installed,
     // The root pointer comes first, but is known last.
     let mut layout = Layout { bytes: vec![0; RSDP_LENGTH] };
     let facs = layout.put(&fadt::facs(), FACS_ALIGN);
-    let dsdt = layout.put(&dsdt::dsdt(config.processors.len(), config.hpet.is_some(), config.floppy), ALIGN);
+    let dsdt = layout.put(&dsdt::dsdt(config), ALIGN);
     let mut tables = vec![
         layout.put(&fadt::fadt(facs, dsdt, config.vga), ALIGN),
         layout.put(&madt::madt(&config.processors, config.ioapic_id), ALIGN),

@@ -119,8 +119,7 @@ pub fn loader_files(config: &TablesConfig) -> Result<LoaderFiles, TablesError> {
     blob.script.allocate(LoaderFiles::RSDP, ALIGN, ZONE_FSEG);
     blob.script.allocate(LoaderFiles::TABLES, FACS_ALIGN, ZONE_HIGH);
     let facs = blob.put(&fadt::facs(), FACS_ALIGN) as u32;
-    let dsdt =
-        blob.put(&dsdt::dsdt(config.processors.len(), config.hpet.is_some(), config.floppy), ALIGN) as u32;
+    let dsdt = blob.put(&dsdt::dsdt(config), ALIGN) as u32;
     let fadt = fadt::fadt(facs, dsdt, config.vga);
     let mut tables = vec![blob.put_linked(&fadt, [(FADT_FACS, 4), (FADT_DSDT, 4), (FADT_X_DSDT, 8)]) as u32];
     tables.push(blob.put(&madt::madt(&config.processors, config.ioapic_id), ALIGN) as u32);

@@ -38,6 +38,9 @@ use windows::{FunctionBar, Windows};
 const APIC_PAGE: u64 = 0x1000;
 /// Offset of the data port among those of PCI configuration.
 const CONFIG_DATA: u16 = 4;
+/// Where the window for memory BARs begins at the lowest: firmware made for QEMU
+/// begins there with less RAM.
+const LEAST_PCI_MEMORY: u64 = 2 << 30;
 /// POST codes that are remembered.
 const POST_CODES: usize = 16;
 
@@ -319,6 +322,7 @@ impl Board {
         TablesConfig {
             vga: self.devices.vga.is_some(),
             floppy: self.devices.floppy.is_some(),
+            pci_memory_start: self.memory.low_ram_size().max(LEAST_PCI_MEMORY) as u32,
             ..TablesConfig::new((0..self.interrupts.lapics.len() as u32).collect())
         }
     }

@@ -3,10 +3,11 @@
 
 use super::INTERRUPT_MODE;
 use super::isa::{self, PIRQ_FIELDS};
+use crate::TablesConfig;
 use crate::aml::{
     Code, PCI_IRQ_OFFSET, code, crs, device, hid, method, name, pci_irqs, ports, resources, uid,
 };
-use crate::platform::{INTX_GSI_BASE, PCI_MMIO_END, PCI_MMIO_START, intx_route};
+use crate::platform::{INTX_GSI_BASE, PCI_MMIO_END, intx_route};
 use acpi_tables::aml::{
     AddressSpace, AddressSpaceCacheable, And, Arg, CreateDWordField, If, LessThan, Or, Package,
     PackageBuilder, Path, Return, Store, ZERO,
@@ -24,14 +25,14 @@ const STATUS_DISABLED: u8 = 0x09;
 const STATUS_ENABLED: u8 = 0x0B;
 
 /// The host bridge with everything on its bus.
-pub fn host_bridge(floppy: bool) -> Code {
+pub fn host_bridge(config: &TablesConfig) -> Code {
     device(
         "PCI0",
         &[
             hid("PNP0A03"),
             uid(0),
             name("_BBN", &ZERO),
-            windows(),
+            windows(config.pci_memory_start),
             name("PRTA", &routing_table(|line| (code(&ZERO), INTX_GSI_BASE + u32::from(line)))),
             name("PRTP", &routing_table(|line| (link(line), 0))),
             method(
@@ -42,14 +43,14 @@ pub fn host_bridge(floppy: bool) -> Code {
                     code(&Return::new(&Path::new("PRTP"))),
                 ],
             ),
-            isa::bridge(floppy),
+            isa::bridge(config.floppy),
         ],
     )
 }
 
 /// What the bridge decodes: bus numbers, the configuration ports, the other
 /// ports, the VGA window and the window for memory BARs.
-fn windows() -> Code {
+fn windows(memory_start: u32) -> Code {
     use AddressSpaceCacheable::{Cacheable, NotCacheable};
     crs(&[
         code(&AddressSpace::new_bus_number(0u16, 0xFF)),
@@ -57,7 +58,7 @@ fn windows() -> Code {
         code(&AddressSpace::new_io(0u16, 0xCF7, None)),
         code(&AddressSpace::new_io(0xD00u16, 0xFFFF, None)),
         code(&AddressSpace::new_memory(Cacheable, true, 0xA_0000u32, 0xB_FFFF, None)),
-        code(&AddressSpace::new_memory(NotCacheable, true, PCI_MMIO_START, PCI_MMIO_END, None)),
+        code(&AddressSpace::new_memory(NotCacheable, true, memory_start, PCI_MMIO_END, None)),
     ])
 }
 
