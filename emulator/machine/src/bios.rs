@@ -60,7 +60,7 @@ impl PortIo for ServicePort {
 
 /// What the tables say that a processor has: FPU, machine checks, CMPXCHG8B, a
 /// local APIC (CPUID leaf 1, EDX). The MP specification asks for no more.
-const PROCESSOR_FEATURES: u32 = 1 | 1 << 7 | 1 << 8 | 1 << 9;
+pub(crate) const PROCESSOR_FEATURES: u32 = 1 | 1 << 7 | 1 << 8 | 1 << 9;
 
 /// The BIOS of a machine.
 pub(crate) struct BuiltIn {

@@ -68,7 +68,8 @@ impl Machine {
             display: config.display,
         })?;
         if let BootSource::Firmware(firmware) = &config.boot {
-            board.add_firmware(firmware, config.flash)?;
+            let processor = [config.model.signature(), crate::bios::PROCESSOR_FEATURES];
+            board.add_firmware(firmware, config.flash, processor)?;
         }
         let board = Arc::new(Mutex::new(board));
         let bus = Box::new(ProcessorBus::new(Arc::clone(&board), clock.clone(), 0));

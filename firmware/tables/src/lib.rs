@@ -28,4 +28,4 @@ pub use platform::{
     ISA_BRIDGE_SLOT, LOCAL_APIC_BASE, PCI_MMIO_END, PCI_MMIO_START, PIRQ_ROUTE, PM_BASE, PM_LENGTH, PM_TIMER,
     PM1_CONTROL, PM1_EVENT, RESET_PORT, RESET_VALUE, SCI_IRQ, SLEEP_TYPE_S5, SMI_COMMAND, intx_route,
 };
-pub use smbios::{SmbiosConfig, smbios};
+pub use smbios::{SmbiosConfig, smbios, smbios_files};

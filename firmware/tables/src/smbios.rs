@@ -92,6 +92,16 @@ pub fn smbios(at: u32, config: &SmbiosConfig) -> Vec<u8> {
     bytes
 }
 
+/// The same as the files `etc/smbios/smbios-anchor` and `etc/smbios/smbios-tables`, for
+/// firmware that places them itself: the entry point of version 2.8, whose address
+/// is filled in there, and the structures.
+pub fn smbios_files(config: &SmbiosConfig) -> (Vec<u8>, Vec<u8>) {
+    let mut anchor = smbios(0, config);
+    let structures = anchor.split_off(ENTRIES);
+    anchor.truncate(ENTRY_2);
+    (anchor, structures)
+}
+
 fn seal(bytes: &mut [u8], at: usize) {
     let sum = bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     bytes[at] = bytes[at].wrapping_sub(sum);

@@ -8,7 +8,7 @@ use glassbox_device_api::{BlockBackend, CharBackend, PortWindow};
 use glassbox_flash::CfiFlash;
 use glassbox_fw_cfg::{E820Range, FwCfg, Items};
 use glassbox_memory::GuestMemory;
-use glassbox_tables::{LoaderFiles, TablesConfig, loader_files};
+use glassbox_tables::{LoaderFiles, SmbiosConfig, TablesConfig, loader_files, smbios_files};
 
 const FOUR_GIB: u64 = 1 << 32;
 /// Type of RAM in the memory map.
@@ -21,7 +21,7 @@ const LOG_LINE: usize = 1024;
 
 impl Board {
     /// Adds what `firmware` expects: fw_cfg, the debug port, and a chip for its
-    /// variables below the code.
+    /// variables below the code. `processor` is what CPUID leaf 1 has in EAX and EDX.
     ///
     /// # Errors
     /// [`MachineError::Flash`], [`MachineError::FirmwareSize`], [`MachineError::Tables`],
@@ -30,6 +30,7 @@ impl Board {
         &mut self,
         firmware: &Firmware,
         flash: Option<Box<dyn BlockBackend>>,
+        processor: [u32; 2],
     ) -> Result<(), MachineError> {
         let code = firmware.image.len() as u64;
         if let Some(flash) = flash.map(CfiFlash::new).transpose()? {
@@ -40,7 +41,7 @@ impl Board {
             self.mmio.claim(MmioDevice::Flash, FOUR_GIB - size, flash.size());
             self.devices.flash = Some(flash);
         }
-        let mut items = describe(&self.memory, &self.tables())?;
+        let mut items = describe(&self.memory, &self.tables(), processor)?;
         for (name, bytes) in &firmware.files {
             if !items.add_file(name, bytes.clone()) {
                 log::warn!("fw_cfg: no file can be called {name}");
@@ -58,13 +59,21 @@ impl Board {
 }
 
 /// The items that tell of the machine.
-fn describe(memory: &GuestMemory, tables: &TablesConfig) -> Result<Items, MachineError> {
+fn describe(memory: &GuestMemory, tables: &TablesConfig, processor: [u32; 2]) -> Result<Items, MachineError> {
     let mut items = Items::new(memory.ram_size(), tables.processors.len() as u16);
     let mut map = vec![E820Range { start: 0, len: memory.low_ram_size(), kind: RAM }];
     if memory.high_ram_size() > 0 {
         map.push(E820Range { start: FOUR_GIB, len: memory.high_ram_size(), kind: RAM });
     }
     items.add_memory_map(&map);
+    let (anchor, structures) = smbios_files(&SmbiosConfig {
+        low_ram: memory.low_ram_size(),
+        high_ram: memory.high_ram_size(),
+        processors: u8::try_from(tables.processors.len()).unwrap_or(u8::MAX),
+        processor_id: processor,
+    });
+    items.add_file("etc/smbios/smbios-anchor", anchor);
+    items.add_file("etc/smbios/smbios-tables", structures);
     let tables = loader_files(tables)?;
     items.add_file(LoaderFiles::RSDP, tables.rsdp);
     items.add_file(LoaderFiles::TABLES, tables.tables);
@@ -141,18 +150,26 @@ mod tests {
     #[test]
     fn firmware_learns_of_memory_and_tables() {
         let memory = GuestMemory::new(64 << 20).unwrap();
-        let items = describe(&memory, &TablesConfig::new(vec![0])).unwrap();
+        let items = describe(&memory, &TablesConfig::new(vec![0]), [0; 2]).unwrap();
         let mut fw_cfg = FwCfg::new(items, memory);
         let mut item = |key: u32, len: usize| -> Vec<u8> {
             fw_cfg.port_write(0, AccessSize::Word, key);
             (0..len).map(|_| fw_cfg.port_read(1, AccessSize::Byte) as u8).collect()
         };
-        let directory = item(0x19, 4 + 5 * 64);
-        let name = |n: usize| String::from_utf8_lossy(&directory[12 + 64 * n..][..20]).replace('\0', "");
+        let directory = item(0x19, 4 + 7 * 64);
+        let name = |n: usize| String::from_utf8_lossy(&directory[12 + 64 * n..][..32]).replace('\0', "");
         let names: Vec<String> = (0..usize::from(directory[3])).map(name).collect();
         assert_eq!(
             names,
-            ["etc/acpi/rsdp", "etc/acpi/tables", "etc/e820", "etc/system-states", "etc/table-loader"]
+            [
+                "etc/acpi/rsdp",
+                "etc/acpi/tables",
+                "etc/e820",
+                "etc/smbios/smbios-anchor",
+                "etc/smbios/smbios-tables",
+                "etc/system-states",
+                "etc/table-loader"
+            ]
         );
         let map = item(0x22, 20);
         assert_eq!((map[8..16].to_vec(), map[16]), ((64u64 << 20).to_le_bytes().to_vec(), 1));
