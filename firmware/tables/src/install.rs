@@ -31,6 +31,9 @@ pub struct TablesConfig {
     pub floppy: bool,
     /// Where the window for memory BARs begins: not before RAM ends.
     pub pci_memory_start: u32,
+    /// The first and the last byte of the window above 4 GiB, where firmware places
+    /// memory BARs there. Systems from before 2005 do not expect one.
+    pub pci_memory_64: Option<(u64, u64)>,
 }
 
 impl TablesConfig {
@@ -44,6 +47,7 @@ impl TablesConfig {
             vga: false,
             floppy: false,
             pci_memory_start: PCI_MMIO_START,
+            pci_memory_64: None,
         }
     }
 

@@ -87,10 +87,13 @@ fn a_board_without_hpet_has_no_trace_of_it() {
 #[test]
 fn the_window_for_memory_bars_begins_where_the_board_says() {
     let memory = GuestMemory::new(1 << 20).unwrap();
-    let config = TablesConfig { pci_memory_start: 0x8000_0000, ..TablesConfig::new(vec![0]) };
+    let pci_memory_64 = Some((0x8_0000_0000, 0xFF_FFFF_FFFF));
+    let config = TablesConfig { pci_memory_start: 0x8000_0000, pci_memory_64, ..TablesConfig::new(vec![0]) };
     let tables = walk(&memory, install(&memory, &config).unwrap().rsdp);
     let range = [0x8000_0000u32.to_le_bytes(), 0xFEBF_FFFFu32.to_le_bytes()].concat();
     assert!(tables["DSDT"].windows(8).any(|w| w == range));
+    let range = [0x8_0000_0000u64.to_le_bytes(), 0xFF_FFFF_FFFFu64.to_le_bytes()].concat();
+    assert!(tables["DSDT"].windows(16).any(|w| w == range));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::devices::DebugConsole;
 use super::storage::Placed;
 use super::{Board, MmioDevice, PortDevice};
 use crate::{BiosImage, DriveInterface, DriveMedia, Firmware, MachineError};
+use glassbox_cpu::Cpu;
 use glassbox_device_api::{BlockBackend, CharBackend, PortWindow};
 use glassbox_flash::CfiFlash;
 use glassbox_fw_cfg::{E820Range, FwCfg, Items};
@@ -56,6 +57,14 @@ impl Board {
         let debug = PortWindow { port: DebugConsole::FIRMWARE_PORT, len: 1, offset: 0 };
         self.ports.claim(PortDevice::DebugConsole, "firmware's debug port", &[debug])
     }
+}
+
+/// The addresses, first and last, that UEFI firmware places memory BARs in: it
+/// begins at a multiple of 32 GiB behind RAM, or takes the last eighth of what the
+/// processor can address.
+pub(super) fn window_above(memory: &GuestMemory) -> (u64, u64) {
+    let start = (FOUR_GIB + memory.high_ram_size()).next_multiple_of(32 << 30);
+    (start, (1 << Cpu::PHYSICAL_BITS) - 1)
 }
 
 /// The items that tell of the machine.

@@ -32,7 +32,7 @@ pub fn host_bridge(config: &TablesConfig) -> Code {
             hid("PNP0A03"),
             uid(0),
             name("_BBN", &ZERO),
-            windows(config.pci_memory_start),
+            windows(config.pci_memory_start, config.pci_memory_64),
             name("PRTA", &routing_table(|line| (code(&ZERO), INTX_GSI_BASE + u32::from(line)))),
             name("PRTP", &routing_table(|line| (link(line), 0))),
             method(
@@ -50,16 +50,20 @@ pub fn host_bridge(config: &TablesConfig) -> Code {
 
 /// What the bridge decodes: bus numbers, the configuration ports, the other
 /// ports, the VGA window and the window for memory BARs.
-fn windows(memory_start: u32) -> Code {
+fn windows(memory_start: u32, above: Option<(u64, u64)>) -> Code {
     use AddressSpaceCacheable::{Cacheable, NotCacheable};
-    crs(&[
+    let mut windows = vec![
         code(&AddressSpace::new_bus_number(0u16, 0xFF)),
         ports(0xCF8, 8),
         code(&AddressSpace::new_io(0u16, 0xCF7, None)),
         code(&AddressSpace::new_io(0xD00u16, 0xFFFF, None)),
         code(&AddressSpace::new_memory(Cacheable, true, 0xA_0000u32, 0xB_FFFF, None)),
         code(&AddressSpace::new_memory(NotCacheable, true, memory_start, PCI_MMIO_END, None)),
-    ])
+    ];
+    windows.extend(
+        above.map(|(first, last)| code(&AddressSpace::new_memory(NotCacheable, true, first, last, None))),
+    );
+    crs(&windows)
 }
 
 fn link(line: u8) -> Code {
