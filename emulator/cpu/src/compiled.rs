@@ -3,8 +3,9 @@
 
 use crate::mmu::{TLB_ENTRIES, TlbEntry};
 use crate::op::Op;
-use crate::state::{CpuState, REG_BLOCK, Segment};
-use crate::{Cpu, CpuSignals, Exception, LazyFlags};
+use crate::state::{CpuState, REG_BLOCK, SegReg, Segment};
+use crate::{Activity, Cpu, CpuSignals, Exception, LazyFlags};
+use glassbox_x86_spec::control::Cr4;
 use std::mem::offset_of;
 
 /// Words that compiled code reads and writes beside the architectural state.
@@ -21,20 +22,38 @@ pub struct CompiledContext {
     pub link_site: usize,
     /// Status flags while compiled code runs: LAHF's byte above SETO's.
     pub flags: u16,
-    /// What an op raised.
-    pub fault: Option<Exception>,
+    /// Legacy SSE instructions may run.
+    pub sse_ready: bool,
+    /// VEX-encoded instructions may run.
+    pub avx_ready: bool,
+    /// MXCSR is the guest's: set and cleared by compiled code.
+    pub float_ready: bool,
+    /// x87 instructions may run.
+    pub x87_ready: bool,
+    /// Exception flags that may be left in the host's x87 status.
+    pub x87_flags: u8,
+    /// The running loop of x87 instructions has been through once.
+    pub x87_round: bool,
+    /// The host's MXCSR.
+    pub host_mxcsr: u32,
+    /// Translations that several accesses of the running block share; 0 is none.
+    pub slots: [u64; 8],
+    /// Faults that were delivered without leaving compiled code, since it was entered.
+    pub faults: u32,
+    /// The inbox of code that was overwritten.
+    pub watcher: Option<std::sync::Arc<glassbox_memory::CodeWatcher>>,
 }
 
 /// How an op ended that compiled code had the interpreter run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum OpEnd {
-    /// Go on behind it.
+    /// Go on behind it; at the end of a block, where RIP says.
     Continue = 0,
-    /// It faulted: [`CompiledContext::fault`] says how, RIP is on it.
-    Fault = 2,
-    /// It overwrote code: RIP is behind it, the rest of the block is stale.
-    Leave = 3,
+    /// Go on where RIP says: it raised something, which was delivered.
+    Elsewhere = 1,
+    /// The run loop has to look at something first: RIP is where to go on.
+    Leave = 2,
 }
 
 /// Byte offsets of what compiled code addresses, from the start of [`Cpu`].
@@ -50,6 +69,8 @@ pub mod layout {
     pub const RIP: usize = STATE + offset_of!(CpuState, rip);
     pub const RETIRED: usize = STATE + offset_of!(CpuState, retired);
     pub const VEC: usize = STATE + offset_of!(CpuState, vec);
+    pub const MXCSR: usize = STATE + offset_of!(CpuState, mxcsr);
+    pub const TLB_CONTEXT: usize = TLB + crate::mmu::Tlb::CONTEXT_OFFSET;
     pub const TLB_TABLE: usize = TLB + crate::mmu::Tlb::TABLE_OFFSET;
     pub const TLB_GENERATION: usize = TLB + crate::mmu::Tlb::GENERATION_OFFSET;
     pub const RAM: usize = COMPILED + offset_of!(CompiledContext, ram);
@@ -57,6 +78,24 @@ pub mod layout {
     pub const LIMIT: usize = COMPILED + offset_of!(CompiledContext, limit);
     pub const LINK_SITE: usize = COMPILED + offset_of!(CompiledContext, link_site);
     pub const FLAGS: usize = COMPILED + offset_of!(CompiledContext, flags);
+    pub const SSE_READY: usize = COMPILED + offset_of!(CompiledContext, sse_ready);
+    pub const AVX_READY: usize = COMPILED + offset_of!(CompiledContext, avx_ready);
+    pub const FLOAT_READY: usize = COMPILED + offset_of!(CompiledContext, float_ready);
+    pub const HOST_MXCSR: usize = COMPILED + offset_of!(CompiledContext, host_mxcsr);
+
+    pub const X87_READY: usize = COMPILED + offset_of!(CompiledContext, x87_ready);
+    pub const X87_FLAGS: usize = COMPILED + offset_of!(CompiledContext, x87_flags);
+    pub const X87_ROUND: usize = COMPILED + offset_of!(CompiledContext, x87_round);
+
+    /// The selector of segment register `n`, 0 to 7.
+    pub const fn selector(n: u8) -> usize {
+        STATE + offset_of!(CpuState, segs) + n as usize * size_of::<Segment>() + offset_of!(Segment, selector)
+    }
+
+    /// Slot `n` of [`CompiledContext::slots`].
+    pub const fn slot(n: u8) -> usize {
+        COMPILED + offset_of!(CompiledContext, slots) + 8 * (n & 7) as usize
+    }
 
     pub const ENTRY_READ: usize = offset_of!(TlbEntry, read);
     pub const ENTRY_WRITE: usize = offset_of!(TlbEntry, write);
@@ -73,6 +112,25 @@ pub mod layout {
     }
 }
 
+/// Byte offsets of the x87 state from the start of [`Cpu`].
+#[allow(missing_docs)]
+pub mod fpu {
+    use super::*;
+    use crate::state::FpuState;
+
+    const FPU: usize = offset_of!(Cpu, state) + offset_of!(CpuState, fpu);
+    /// R0; the others follow every 16 bytes.
+    pub const REGS: usize = FPU + offset_of!(FpuState, regs);
+    pub const CONTROL: usize = FPU + offset_of!(FpuState, control);
+    pub const STATUS: usize = FPU + offset_of!(FpuState, status);
+    pub const TAG: usize = FPU + offset_of!(FpuState, tag);
+    pub const OPCODE: usize = FPU + offset_of!(FpuState, opcode);
+    pub const IP: usize = FPU + offset_of!(FpuState, ip);
+    pub const DP: usize = FPU + offset_of!(FpuState, dp);
+    pub const CS: usize = FPU + offset_of!(FpuState, cs);
+    pub const DS: usize = FPU + offset_of!(FpuState, ds);
+}
+
 /// LAHF and SETO as one word, of status flags at their EFLAGS positions.
 pub const fn pack_flags(bits: u32) -> u16 {
     ((bits & 0xD5 | 2) << 8 | bits >> 11 & 1) as u16
@@ -86,7 +144,7 @@ pub const fn unpack_flags(packed: u16) -> u32 {
 impl CompiledContext {
     pub(crate) fn new(memory: &glassbox_memory::GuestMemory, signals: &std::sync::Arc<CpuSignals>) -> Self {
         let attention = std::sync::Arc::as_ptr(signals) as usize + CpuSignals::ATTENTION_OFFSET;
-        Self { ram: memory.host_base() as usize, attention, ..Self::default() }
+        Self { ram: memory.host_base() as usize, attention, host_mxcsr: 0x1F80, ..Self::default() }
     }
 }
 
@@ -96,31 +154,108 @@ impl Cpu {
         self.slow_access
     }
 
-    /// Runs one op on behalf of compiled code. The block at `block_rip` has been
-    /// counted as retired whole; `left` ops of it, this one included, have not run.
+    /// What compiled code for the present mode is called.
+    pub fn code_mode(&self) -> crate::Mode {
+        self.mode
+    }
+
+    /// A number that changes whenever fetches might translate or be allowed
+    /// otherwise, and is the same again when they are as they were.
+    pub fn fetch_context(&self) -> u64 {
+        self.tlb.context()
+    }
+
+    /// Runs one op in the middle of a block on behalf of compiled code. The block
+    /// at `block_rip` has been counted as retired whole; `left` ops of it, this
+    /// one included, have not run.
     pub fn run_op(&mut self, op: &Op, block_rip: u64, left: u32) -> OpEnd {
-        self.state.regs[REG_BLOCK as usize] = block_rip;
-        self.state.status = LazyFlags::from_bits(unpack_flags(self.compiled.flags));
-        self.state.rip = self.next_rip(op);
-        // Relative to the retired count, which is ahead.
-        self.op_index = left.wrapping_neg();
-        self.leave_block = false;
-        let result = (op.run)(self, op);
-        self.op_index = 0;
-        self.compiled.flags = pack_flags(self.state.status.bits());
-        if let Err(fault) = result {
-            self.state.retired = self.state.retired.wrapping_sub(u64::from(left));
-            self.state.rip = self.this_rip(op);
-            self.compiled.fault = Some(fault);
-            return OpEnd::Fault;
+        if let Err(fault) = self.call_handler(op, block_rip, left) {
+            return self.fault_in_compiled(fault);
         }
         if self.leave_block {
             self.state.retired = self.state.retired.wrapping_sub(u64::from(left - 1));
             return OpEnd::Leave;
         }
+        if self.signals.attention() {
+            // The block goes on to its end, as an interpreted one does; none begins.
+            self.compiled.limit = self.state.retired;
+        }
         OpEnd::Continue
     }
+
+    /// As [`run_op`](Self::run_op), for an op that ends its block.
+    pub fn run_last(&mut self, op: &Op, block_rip: u64, left: u32) -> OpEnd {
+        let mode = self.mode;
+        let la57 = self.state.cr4.contains(Cr4::LA57);
+        if let Err(fault) = self.call_handler(op, block_rip, left) {
+            return self.fault_in_compiled(fault);
+        }
+        if self.leave_block || self.mode != mode || self.state.cr4.contains(Cr4::LA57) != la57 {
+            return OpEnd::Leave;
+        }
+        self.may_go_on()
+    }
+
+    /// As [`run_op`](Self::run_op), but compiled code does not come back to the rest
+    /// of the block: it goes on elsewhere.
+    pub fn run_out(&mut self, op: &Op, block_rip: u64, left: u32) -> OpEnd {
+        if let Err(fault) = self.call_handler(op, block_rip, left) {
+            return self.fault_in_compiled(fault);
+        }
+        self.state.retired = self.state.retired.wrapping_sub(u64::from(left - 1));
+        if self.leave_block { OpEnd::Leave } else { self.may_go_on() }
+    }
+
+    fn call_handler(&mut self, op: &Op, block_rip: u64, left: u32) -> Result<(), Exception> {
+        self.state.regs[REG_BLOCK as usize] = block_rip;
+        self.state.status = LazyFlags::from_bits(unpack_flags(self.compiled.flags));
+        self.state.rip = self.next_rip(op);
+        self.compiled.slots = [0; 8];
+        // Relative to the retired count, which is ahead.
+        self.op_index = left.wrapping_neg();
+        self.leave_block = false;
+        let result = (op.run)(self, op);
+        self.op_index = 0;
+        if result.is_err() {
+            self.state.retired = self.state.retired.wrapping_sub(u64::from(left));
+            self.state.rip = self.this_rip(op);
+        }
+        self.compiled.flags = pack_flags(self.state.status.bits());
+        result
+    }
+
+    /// Delivers a fault as the run loop does.
+    fn fault_in_compiled(&mut self, fault: Exception) -> OpEnd {
+        let mode = self.mode;
+        self.raise(fault);
+        self.compiled.flags = pack_flags(self.state.status.bits());
+        self.compiled.faults += 1;
+        // A guest that faults for ever retires nothing and would never get out.
+        if self.mode != mode || self.compiled.faults > MAX_FAULTS { OpEnd::Leave } else { self.may_go_on() }
+    }
+
+    /// Outside 64-bit mode, code is compiled for a code segment of all 4 GiB.
+    fn flat_code(&self) -> bool {
+        let cs = self.state.seg(SegReg::Cs);
+        self.mode.is_64bit() || cs.base == 0 && cs.limit == u32::MAX
+    }
+
+    /// Whether there is nothing that the run loop would do between two blocks.
+    fn may_go_on(&self) -> OpEnd {
+        let stale = self.compiled.watcher.as_ref().is_some_and(|watcher| watcher.is_pending());
+        let quiet = !self.signals.attention()
+            && self.state.activity == Activity::Active
+            && !self.stepping
+            && !self.state.interrupt_shadow
+            && !self.slow_access
+            && !stale
+            && self.flat_code();
+        if quiet { OpEnd::Elsewhere } else { OpEnd::Leave }
+    }
 }
+
+/// Faults that are delivered without looking at the run loop's conditions.
+const MAX_FAULTS: u32 = 256;
 
 #[cfg(test)]
 mod tests {

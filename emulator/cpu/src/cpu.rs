@@ -52,6 +52,9 @@ pub struct Cpu {
     pub(crate) reported_msrs: HashSet<u32>,
     /// What compiled code uses beside the state.
     pub compiled: CompiledContext,
+    /// While there is one, every store notes here what it overwrites: RAM offset
+    /// and bytes. Call [`Cpu::sync`] after a change between some and none.
+    pub journal: Option<Vec<(u64, Vec<u8>)>>,
 }
 
 /// One delivered event: kept for the report of a crash.
@@ -113,6 +116,7 @@ impl Cpu {
             reported: HashSet::new(),
             reported_msrs: HashSet::new(),
             compiled,
+            journal: None,
         };
         cpu.sync();
         cpu
@@ -170,6 +174,9 @@ impl Cpu {
         self.state.regs[REG_ZERO as usize] = 0;
         self.mode = Mode::of(&self.state);
         self.sync_access();
+        self.compiled.sse_ready = self.sse_ready().is_ok();
+        self.compiled.x87_ready = !self.state.cr0.intersects(Cr0::EM | Cr0::TS);
+        self.compiled.avx_ready = self.avx_ready().is_ok();
         self.stepping = self.state.system_flags.intersects(Flags::TF | Flags::RF)
             || self.state.dr[7] & dr7::ENABLES != 0
             || self.observer.is_some();

@@ -1,33 +1,18 @@
 //! The baseline compiler as an engine: what is compiled, linked, entered and dropped.
 #![allow(unsafe_code)]
 
-use crate::buffer::CodeBuffer;
-use crate::emitter::{Destination, Emitter};
-use crate::lower;
-use crate::plan::{Lowering, lowering};
-use crate::thunks::{self, TARGETS, Target, Thunks, reason, target_slot};
+use crate::cache::{Blocks, CodeBuffer, Compiled, Key};
+use crate::emit::x64::thunks::{self, Thunks, reason};
+use crate::emit::x64::{Destination, Target, emit, host_supports};
+use crate::ir::Code;
+use crate::lift::{Forms, Mode, Source, lift};
+use crate::opt::optimise;
 use glassbox_cpu::compiled::{pack_flags, unpack_flags};
-use glassbox_cpu::{Block, Cpu, Exception, Exit, HotCode, Interpreter, LazyFlags, Op};
-use glassbox_memory::{PAGE_MASK, PAGE_SHIFT};
+use glassbox_cpu::{Block, Cpu, Exception, Exit, HotCode, Interpreter, LazyFlags, Op, SegReg};
+use glassbox_memory::PAGE_MASK;
 use glassbox_x86_spec::control::Cr4;
-use iced_x86::{Decoder, DecoderOptions, Instruction};
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
-
-/// One compiled block.
-struct Compiled {
-    rip: u64,
-    /// RAM offset of its first byte.
-    start: u64,
-    /// Bytes of guest code.
-    len: u64,
-    /// Host address of its first instruction.
-    code: usize,
-    /// Host address of the exit that a dead block's entry jumps to.
-    blocked: usize,
-    /// What the code refers to.
-    _ops: Box<[Op]>,
-}
+use std::io::Write;
+use std::time::Duration;
 
 /// What the compiler did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,25 +33,37 @@ pub struct JitCounters {
     pub flushes: u64,
     /// Times that compiled code was entered from the run loop.
     pub entries: u64,
-    /// Time spent compiling.
+    /// Guest instructions that retired in compiled blocks.
+    pub retired: u64,
+    /// Processor time spent compiling.
     pub time: Duration,
 }
 
 /// Everything but the interpreter below.
-struct Tier1 {
+pub(crate) struct Tier1 {
     buffer: CodeBuffer,
     thunks: Thunks,
-    targets: Box<[Target; TARGETS]>,
-    blocks: Vec<Compiled>,
-    /// By linear address and RAM offset.
-    by_key: HashMap<(u64, u64), usize>,
-    /// Blocks with bytes in a RAM page.
-    by_page: HashMap<u64, Vec<usize>>,
+    blocks: Blocks,
+    forms: Forms,
+    /// Room for the block being compiled.
+    code: Code,
+    bytes: Vec<u8>,
     /// The jump that left compiled code last, and where it wants to go.
     link: Option<(usize, u64)>,
+    /// A block that cannot run with the SIMD state as it is.
+    refused: Option<u64>,
     /// Compiled for 57-bit linear addresses.
     la57: bool,
+    /// The mode that the table of targets is for.
+    mode: u8,
     counters: JitCounters,
+    /// Where compiled blocks are told about.
+    dump: Option<Box<dyn Write + Send>>,
+}
+
+/// What the compiler did so far.
+pub(crate) fn counters_of(tier1: &Tier1) -> JitCounters {
+    tier1.counters
 }
 
 /// The interpreter with compiled code for what is hot.
@@ -75,29 +72,38 @@ pub struct Jit {
     tier1: Tier1,
 }
 
+/// The least room for code: what all blocks share and one of the longest.
+const LEAST_BUFFER: usize = 256 << 10;
+/// Host code of a guest instruction is never longer, all exits included.
+const WORST_INSTRUCTION: usize = 1200;
+/// Host code of a block besides.
+const WORST_BLOCK: usize = 4096;
+/// The longest stretch of compiled code, so that the budget fits a signed number.
+const LONGEST_STRETCH: u64 = 1 << 40;
+
 impl Jit {
     /// An engine with a code buffer of `bytes`.
     ///
     /// # Errors
     /// What the host said when it refused the mapping.
     pub fn new(bytes: usize) -> std::io::Result<Self> {
-        let mut buffer = CodeBuffer::new(bytes.next_multiple_of(4096).max(1 << 20))?;
-        let targets: Box<[Target; TARGETS]> = vec![Target::default(); TARGETS]
-            .into_boxed_slice()
-            .try_into()
-            .unwrap_or_else(|_| unreachable!("the length is the constant's"));
-        let (code, thunks) = thunks::assemble(buffer.next(), targets.as_ptr() as usize);
+        let mut buffer = CodeBuffer::new(bytes.next_multiple_of(4096).max(LEAST_BUFFER))?;
+        let blocks = Blocks::new();
+        let (code, thunks) = thunks::assemble(buffer.next(), blocks.targets());
         buffer.append(&code);
         let tier1 = Tier1 {
             buffer,
             thunks,
-            targets,
-            blocks: Vec::new(),
-            by_key: HashMap::new(),
-            by_page: HashMap::new(),
+            blocks,
+            forms: Forms::new(host_supports),
+            code: Code::default(),
+            bytes: Vec::new(),
             link: None,
+            refused: None,
             la57: false,
+            mode: 0,
             counters: JitCounters::default(),
+            dump: None,
         };
         Ok(Self { interpreter: Interpreter::new(), tier1 })
     }
@@ -116,51 +122,92 @@ impl Jit {
     pub fn counters(&self) -> JitCounters {
         self.tier1.counters
     }
+
+    /// Writes guest code, steps and host code of each block that is compiled from
+    /// now on to `out`.
+    pub fn dump_to(&mut self, out: Box<dyn Write + Send>) {
+        self.tier1.dump = Some(out);
+    }
+
+    pub(crate) fn into_tier1(self) -> Tier1 {
+        self.tier1
+    }
+}
+
+/// Processor time of this thread so far.
+fn thread_time() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the clock exists, and the result is written to a value of ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) };
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// How a block is lifted in the mode that `cpu` is in, if at all.
+fn lift_mode(cpu: &Cpu, block: &Block) -> Option<Mode> {
+    if block.second_page.is_some() {
+        return None;
+    }
+    if block.mode.is_64bit() {
+        return Some(Mode::Long);
+    }
+    let cs = cpu.state.seg(SegReg::Cs);
+    let flat = block.mode.is_flat() && block.mode.code_bits() == 32 && block.mode.stack_bits() == 32;
+    (flat && cs.base == 0 && cs.limit == u32::MAX).then_some(Mode::Flat32)
 }
 
 impl HotCode for Tier1 {
     const THRESHOLD: u16 = 24;
 
     fn enter(&mut self, cpu: &mut Cpu, block: &Block, end: u64) -> Option<Result<(), Exception>> {
+        let rip = cpu.state.rip;
         let fits = block.ops.len() as u64 <= end - cpu.state.retired;
-        let usable = block.mode.is_64bit() && block.second_page.is_none();
-        if !fits || !usable || cpu.needs_slow_access() {
+        let mode = lift_mode(cpu, block).filter(|_| fits && !cpu.needs_slow_access());
+        let Some(mode) = mode.filter(|_| self.refused.take() != Some(rip)) else {
             self.link = None;
             return None;
-        }
+        };
         let la57 = cpu.state.cr4.contains(Cr4::LA57);
         if la57 != self.la57 {
             self.flush();
             self.la57 = la57;
         }
-        let rip = cpu.state.rip;
-        let index = match self.by_key.get(&(rip, block.start)) {
-            Some(&index) => index,
-            None => self.compile(cpu, block, rip)?,
+        if block.mode.key() != self.mode {
+            self.mode = block.mode.key();
+            self.blocks.forget_targets();
+            self.link = None;
+        }
+        let key = (rip, block.start, block.mode.key());
+        let index = match self.blocks.find(key) {
+            Some(index) => index,
+            None => self.compile(cpu, block, mode, key)?,
         };
         self.follow_link(rip, index);
-        self.remember(index);
-        let code = self.blocks[index].code;
-        Some(self.execute(cpu, code, end))
+        self.blocks.remember(index, cpu.fetch_context());
+        let code = self.blocks.get(index).code;
+        self.execute(cpu, code, end);
+        Some(Ok(()))
     }
 
     fn invalidate(&mut self, start: u64, len: u64) {
-        let Some(ids) = self.by_page.get_mut(&(start >> PAGE_SHIFT)) else { return };
-        let blocks = &self.blocks;
-        let hit = |id: &usize| blocks[*id].start < start + len && start < blocks[*id].start + blocks[*id].len;
-        let dead: Vec<usize> = ids.extract_if(.., |id| hit(id)).collect();
-        for id in dead {
-            self.kill(id);
+        for (code, dead) in self.blocks.remove(start, len) {
+            // Who still jumps to it leaves at once.
+            self.patch_jump(code, dead);
+            self.link = None;
+            self.counters.invalidations += 1;
         }
     }
 }
 
 impl Tier1 {
     /// Runs compiled code from `code` until it leaves.
-    fn execute(&mut self, cpu: &mut Cpu, code: usize, end: u64) -> Result<(), Exception> {
+    fn execute(&mut self, cpu: &mut Cpu, code: usize, end: u64) {
         self.counters.entries += 1;
-        cpu.compiled.limit = end;
+        let before = cpu.state.retired;
+        cpu.compiled.limit = end.min(before.saturating_add(LONGEST_STRETCH));
         cpu.compiled.flags = pack_flags(cpu.state.status.bits());
+        cpu.compiled.faults = 0;
+        // Whoever used this thread's x87 since may have left any.
+        cpu.compiled.x87_flags = 0x3F;
         // SAFETY: `enter` is code of ours with this signature. What it runs was
         // compiled for this processor's layout, touches RAM only through TLB
         // entries that lead into the mapping, and keeps the host's ABI.
@@ -169,16 +216,11 @@ impl Tier1 {
         };
         let why = enter(cpu, code);
         cpu.state.status = LazyFlags::from_bits(unpack_flags(cpu.compiled.flags));
+        self.counters.retired += cpu.state.retired.wrapping_sub(before);
         match why {
-            reason::FAULT => match cpu.compiled.fault.take() {
-                Some(fault) => Err(fault),
-                None => Ok(()),
-            },
-            reason::LINK => {
-                self.link = Some((cpu.compiled.link_site, cpu.state.rip));
-                Ok(())
-            }
-            _ => Ok(()),
+            reason::LINK => self.link = Some((cpu.compiled.link_site, cpu.state.rip)),
+            reason::REFUSED => self.refused = Some(cpu.state.rip),
+            _ => {}
         }
     }
 
@@ -187,13 +229,12 @@ impl Tier1 {
         let Some((site, target)) = self.link.take() else { return };
         // The jump is good for ever only if both ends lie on one page of RAM: the
         // same linear page may be another in the address space that runs by now.
-        let from = self.blocks.partition_point(|block| block.code <= site).checked_sub(1);
-        let same_page = from
-            .is_some_and(|from| self.blocks[from].start & PAGE_MASK == self.blocks[index].start & PAGE_MASK);
-        if target != rip || !same_page {
-            return;
-        }
-        if self.patch_jump(site, self.blocks[index].code) {
+        let to = self.blocks.get(index);
+        let same_page = self
+            .blocks
+            .at_code(site)
+            .is_some_and(|from| from.start() & PAGE_MASK == to.start() & PAGE_MASK && from.key.2 == to.key.2);
+        if target == rip && same_page && self.patch_jump(site, self.blocks.get(index).code) {
             self.counters.links += 1;
         }
     }
@@ -206,111 +247,73 @@ impl Tier1 {
         true
     }
 
-    /// Puts a block into the table of indirect targets.
-    fn remember(&mut self, index: usize) {
-        let block = &self.blocks[index];
-        self.targets[target_slot(block.rip)] =
-            Target { rip: block.rip, start: block.start, code: block.code as u64, unused: 0 };
-    }
-
-    fn compile(&mut self, cpu: &Cpu, block: &Block, rip: u64) -> Option<usize> {
-        let began = Instant::now();
+    fn compile(&mut self, cpu: &Cpu, block: &Block, mode: Mode, key: Key) -> Option<usize> {
+        let began = thread_time();
         // Links are only good while the buffer they point into is.
-        let worst = block.ops.len() * 400 + 1024;
-        if self.buffer.room() < worst {
+        if self.buffer.room() < block.ops.len() * WORST_INSTRUCTION + WORST_BLOCK {
             self.flush();
         }
-        let mut bytes = vec![0; block.code_bytes() as usize];
-        cpu.memory.read_slice_at(block.start, &mut bytes);
+        self.bytes.resize(block.code_bytes() as usize, 0);
+        cpu.memory.read_slice_at(block.start, &mut self.bytes);
         let ops: Box<[Op]> = block.ops.clone();
-        let plan = plan(&bytes, &ops);
+        let source = Source { bytes: &self.bytes, ops: &ops, rip: key.0, mode };
+        lift(source, &mut self.forms, &mut self.code);
+        optimise(&mut self.code);
         let base = self.buffer.next();
-        let (code, blocked) = self.emit(base, &ops, &plan, rip, block.start)?;
-        if !self.buffer.append(&code) {
-            return None;
-        }
-        let index = self.blocks.len();
-        self.counters.blocks += 1;
-        self.counters.instructions += ops.len() as u64;
-        self.counters.interpreted += plan.iter().filter(|how| **how == Lowering::Interpret).count() as u64;
-        self.counters.bytes += code.len() as u64;
-        self.blocks.push(Compiled {
-            rip,
-            start: block.start,
-            len: block.code_bytes(),
-            code: base,
-            blocked: base + blocked,
-            _ops: ops,
-        });
-        self.by_key.insert((rip, block.start), index);
-        self.by_page.entry(block.start >> PAGE_SHIFT).or_default().push(index);
-        self.counters.time += began.elapsed();
-        Some(index)
-    }
-
-    fn emit(
-        &self,
-        base: usize,
-        ops: &[Op],
-        plan: &[Lowering],
-        rip: u64,
-        start: u64,
-    ) -> Option<(Vec<u8>, usize)> {
-        let destination = |target: u64| {
-            if target & PAGE_MASK != rip & PAGE_MASK {
+        let (rip, start, _) = key;
+        let destination = |to: u64| {
+            if to & PAGE_MASK != rip & PAGE_MASK {
                 return Destination::Far;
             }
-            let target_start = start & PAGE_MASK | target & !PAGE_MASK;
-            match self.by_key.get(&(target, target_start)) {
-                Some(&index) => Destination::Code(self.blocks[index].code),
+            match self.blocks.find((to, start & PAGE_MASK | to & !PAGE_MASK, key.2)) {
+                Some(index) => Destination::Code(self.blocks.get(index).code),
                 None => Destination::Linkable,
             }
         };
-        let mut e = Emitter::new(base, ops, rip, self.thunks, if self.la57 { 7 } else { 16 });
-        let mut host_flags = false;
-        for (index, (how, op)) in plan.iter().zip(ops).enumerate() {
-            e.begin(index, how.writes_flags());
-            lower::emit(&mut e, *how, host_flags, &destination);
-            if how.writes_flags() {
-                e.end();
-                if save_needed(plan, ops, index) {
-                    e.save_flags();
-                }
-                host_flags = true;
-            } else {
-                e.end();
-                host_flags &= !how.may_leave(op);
+        let target = Target {
+            base,
+            thunks: self.thunks,
+            targets: self.blocks.targets(),
+            la57: self.la57,
+            destination: &destination,
+        };
+        let emitted = emit(&self.code, source, &target)?;
+        if !self.buffer.append(&emitted.code) {
+            return None;
+        }
+        if let Some(out) = &mut self.dump {
+            let guest = crate::dump::guest(source, &self.code);
+            // A trace that cannot be written is no reason to stop the guest.
+            if let Err(error) = writeln!(out, "{guest}{}", crate::dump::host(&emitted.code)) {
+                log::warn!("the trace of compiled blocks ends: {error}");
+                self.dump = None;
             }
         }
-        let last = ops.last()?;
-        if last.flags & Op::ENDS_BLOCK == 0 {
-            let next = rip.wrapping_add(u64::from(last.end));
-            e.leave_to(next, destination(next));
-        }
-        e.finish()
+        self.counters.blocks += 1;
+        self.counters.instructions += ops.len() as u64;
+        self.counters.interpreted += u64::from(self.code.interpreted);
+        self.counters.bytes += emitted.code.len() as u64;
+        let len = block.code_bytes();
+        let block = Compiled { key, len, code: base, dead: base + emitted.dead, _ops: ops };
+        let index = self.blocks.insert(block);
+        self.counters.time += thread_time().saturating_sub(began);
+        Some(index)
     }
 
-    /// Makes a block unreachable: who still jumps to it leaves at once.
-    fn kill(&mut self, id: usize) {
-        let (code, blocked) = (self.blocks[id].code, self.blocks[id].blocked);
-        self.patch_jump(code, blocked);
-        let block = &self.blocks[id];
-        self.by_key.remove(&(block.rip, block.start));
-        let target = &mut self.targets[target_slot(block.rip)];
-        if target.code == block.code as u64 {
-            *target = Target::default();
-        }
-        self.link = None;
-        self.counters.invalidations += 1;
+    /// Whether the block that was to run could not, for the SIMD state; forgets it.
+    pub(crate) fn take_refused(&mut self) -> bool {
+        self.refused.take().is_some()
+    }
+
+    /// The block that was compiled last, in words.
+    pub(crate) fn describe_last(&self) -> String {
+        format!("the block that was compiled last:\n{}", crate::ir::show(&self.code))
     }
 
     /// Drops all compiled code. Never called while any of it runs.
     fn flush(&mut self) {
         self.buffer.truncate(self.thunks.size.next_multiple_of(16));
         self.blocks.clear();
-        self.by_key.clear();
-        self.by_page.clear();
-        self.targets.fill(Target::default());
         self.link = None;
         self.counters.flushes += 1;
     }
@@ -319,34 +322,3 @@ impl Tier1 {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
-
-/// How each op of a block is compiled.
-fn plan(bytes: &[u8], ops: &[Op]) -> Vec<Lowering> {
-    let mut decoder = Decoder::new(64, bytes, DecoderOptions::AMD);
-    let mut instruction = Instruction::default();
-    ops.iter()
-        .map(|op| {
-            let at = usize::from(op.end - op.len);
-            // An op whose bytes were rewritten under us decodes to something else.
-            if decoder.set_position(at).is_err() {
-                return Lowering::Interpret;
-            }
-            decoder.decode_out(&mut instruction);
-            if instruction.code() == op.code { lowering(&instruction, op) } else { Lowering::Interpret }
-        })
-        .collect()
-}
-
-/// Whether the flags that op `index` leaves in the host's have to be stored:
-/// something may look at the guest's before they are replaced.
-fn save_needed(plan: &[Lowering], ops: &[Op], index: usize) -> bool {
-    for (how, op) in plan.iter().zip(ops).skip(index + 1) {
-        if how.may_leave(op) {
-            return true;
-        }
-        if how.writes_flags() {
-            return false;
-        }
-    }
-    true
-}

@@ -91,6 +91,9 @@ impl Interpreter {
             self.watcher = Some(cpu.memory.watch_code());
         }
         cpu.follow_memory_map();
+        if cpu.compiled.watcher.is_none() {
+            cpu.compiled.watcher.clone_from(&self.watcher);
+        }
         let end = cpu.state.retired.saturating_add(budget);
         let (mut retired, mut stalled) = (cpu.state.retired, 0);
         let exit = loop {
@@ -142,6 +145,20 @@ impl Interpreter {
         }
         let id = self.find(cpu)?;
         self.execute(cpu, id, 1)
+    }
+
+    /// Runs the block at CS:RIP, but at most `left` instructions of it, and
+    /// nothing else: no interrupts, no breakpoints, no single-step.
+    ///
+    /// # Errors
+    /// The fault it raises, which is handed back here instead of being delivered.
+    pub fn run_block(&mut self, cpu: &mut Cpu, left: u64) -> Result<(), Exception> {
+        let watcher = self.watcher.get_or_insert_with(|| cpu.memory.watch_code());
+        if watcher.is_pending() {
+            self.drop_stale(&mut Nothing);
+        }
+        let id = self.find(cpu)?;
+        self.execute(cpu, id, left)
     }
 
     /// The block at CS:RIP, decoded if need be: for engines that are tested on their own.

@@ -45,6 +45,7 @@ fn xsetbv(cpu: &mut Cpu, _: &Op) -> Result<(), Exception> {
         return Err(Exception::GP0);
     }
     cpu.state.xcr0 = value;
+    cpu.sync();
     Ok(())
 }
 

@@ -19,7 +19,8 @@ impl Cpu {
         });
         self.slow_access = (ac && self.state.cpl == 3 && self.state.cr0.contains(Cr0::AM))
             || self.data_breakpoints_armed()
-            || self.observer.is_some();
+            || self.observer.is_some()
+            || self.journal.is_some();
     }
 
     /// The table of plain accesses.

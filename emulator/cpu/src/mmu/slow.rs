@@ -153,6 +153,9 @@ impl Cpu {
             found.writable && backing.kind == BackingKind::Ram && self.memory.is_open(backing.offset);
         let readable = access != Access::Fetch || self.readable_beside_fetch(table, gva);
         self.tlb.note_size(gva.0, found.shift);
+        if may_write {
+            self.tlb.note_writable(backing.offset);
+        }
         *self.tlb.entry_mut(table, gva.0) = Entry {
             read: if readable { tag } else { 0 },
             write: if may_write && readable { tag } else { 0 },
@@ -207,6 +210,11 @@ impl Cpu {
         }
         match self.memory.lookup_write(at) {
             WriteTarget::Ram(offset) => {
+                if let Some(journal) = &mut self.journal {
+                    let mut old = vec![0; from.len()];
+                    self.memory.read_slice_at(offset, &mut old);
+                    journal.push((offset, old));
+                }
                 match from.len() {
                     1 => self.memory.write(offset, from[0]),
                     // One host store for what the guest stores at once.

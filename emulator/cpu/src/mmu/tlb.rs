@@ -10,8 +10,9 @@ use glassbox_memory::{Gva, PAGE_MASK, PAGE_SHIFT};
 use std::collections::HashMap;
 
 /// Entries in each table; a power of two.
-pub const ENTRIES: usize = 2048;
+pub const ENTRIES: usize = 4096;
 const GENERATIONS: u16 = 4096;
+const WRITABLE_WORDS: usize = 1024;
 const LARGE_SHIFT: u32 = 21;
 const HUGE_SHIFT: u32 = 30;
 
@@ -51,6 +52,11 @@ pub struct Tlb {
     table: usize,
     /// The current generation, 1 to 4095; page tags hold it in bits 0 to 11.
     generation: u64,
+    /// Generation, table and count of single invalidations: while it is the same,
+    /// fetches translate and are allowed as before.
+    context: u64,
+    /// Single invalidations and reuses of generations, in `context` above bit 14.
+    changes: u64,
     next_generation: u16,
     /// Generations of PCIDs that were switched away from.
     pcids: HashMap<u16, u16>,
@@ -59,6 +65,8 @@ pub struct Tlb {
     /// filled: INVLPG of a page there drops all its 4 KiB pieces.
     large: Box<[u64; 64]>,
     huge: Box<[u64; 64]>,
+    /// Hashed set of the RAM pages that any entry may be able to write.
+    writable: Box<[u64; WRITABLE_WORDS]>,
     /// Fills since power-on.
     pub fills: u64,
     /// Flushes of everything or of one PCID.
@@ -70,6 +78,8 @@ impl Tlb {
     pub(crate) const TABLE_OFFSET: usize = std::mem::offset_of!(Self, table);
     /// Where compiled code finds the current generation.
     pub(crate) const GENERATION_OFFSET: usize = std::mem::offset_of!(Self, generation);
+    /// Where compiled code finds the current context.
+    pub(crate) const CONTEXT_OFFSET: usize = std::mem::offset_of!(Self, context);
 
     /// An empty TLB.
     pub fn new() -> Self {
@@ -79,11 +89,14 @@ impl Tlb {
             base: 0,
             table: 0,
             generation: 1,
+            context: 1,
+            changes: 0,
             next_generation: 2,
             pcids: HashMap::new(),
             current_pcid: 0,
             large: Box::new([0; 64]),
             huge: Box::new([0; 64]),
+            writable: Box::new([0; WRITABLE_WORDS]),
             fills: 0,
             flushes: 0,
         }
@@ -94,6 +107,18 @@ impl Tlb {
     pub fn select(&mut self, table: Table) {
         self.base = table as usize * ENTRIES;
         self.table = self.entries.as_ptr() as usize + self.base * size_of::<Entry>();
+        self.update_context();
+    }
+
+    /// A number that is the same again only when fetches translate and are
+    /// allowed as they were.
+    pub fn context(&self) -> u64 {
+        self.context
+    }
+
+    #[inline(always)]
+    fn update_context(&mut self) {
+        self.context = self.generation | ((self.base / ENTRIES) as u64) << 12 | self.changes << 14;
     }
 
     /// The entry that `gva` maps to in the current table.
@@ -150,6 +175,7 @@ impl Tlb {
             Some(&generation) => self.generation = u64::from(generation),
             None => self.fresh_generation(),
         }
+        self.update_context();
     }
 
     /// The current PCID.
@@ -167,6 +193,8 @@ impl Tlb {
         } else {
             1
         };
+        self.changes += 1;
+        self.update_context();
         let first = gva.0 & !((pages << PAGE_SHIFT) - 1);
         for page in 0..pages {
             let at = slot(first + (page << PAGE_SHIFT));
@@ -180,11 +208,22 @@ impl Tlb {
     /// `offset`: it now holds cached code.
     pub fn protect_ram_page(&mut self, offset: u64) {
         let page = offset & PAGE_MASK;
+        let (word, bit) = writable_bit(offset);
+        if self.writable[word] & bit == 0 {
+            return;
+        }
         for entry in self.entries.iter_mut() {
             if entry.write != 0 && (entry.write & PAGE_MASK).wrapping_add(entry.addend) == page {
                 entry.write = 0;
             }
         }
+    }
+
+    /// Notes that an entry gets the right to write the RAM page at `offset`.
+    #[inline(always)]
+    pub fn note_writable(&mut self, offset: u64) {
+        let (word, bit) = writable_bit(offset);
+        self.writable[word] |= bit;
     }
 
     fn fresh_generation(&mut self) {
@@ -194,16 +233,26 @@ impl Tlb {
             self.pcids.clear();
             self.large.fill(0);
             self.huge.fill(0);
+            self.writable.fill(0);
             self.next_generation = 1;
+            self.changes += 1;
         }
         self.generation = u64::from(self.next_generation);
         self.next_generation += 1;
+        self.update_context();
     }
 }
 
 #[inline(always)]
 fn slot(gva: u64) -> usize {
     (gva >> PAGE_SHIFT) as usize & (ENTRIES - 1)
+}
+
+/// Where a RAM page is in the set of writable ones.
+#[inline(always)]
+fn writable_bit(offset: u64) -> (usize, u64) {
+    let page = (offset >> PAGE_SHIFT) as usize;
+    (page >> 6 & (WRITABLE_WORDS - 1), 1 << (page & 63))
 }
 
 fn set_bit(set: &mut [u64; 64], region: u64) {

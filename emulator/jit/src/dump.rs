@@ -1,0 +1,37 @@
+//! Blocks in words: guest code, steps, host code.
+
+use crate::ir::{Code, show};
+use crate::lift::{Mode, Source};
+use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
+
+/// Disassembles `bytes` at `at`, one instruction a line.
+fn disassemble(bits: u32, bytes: &[u8], at: u64) -> String {
+    let mut formatter = IntelFormatter::new();
+    let options = formatter.options_mut();
+    options.set_hex_prefix("0x");
+    options.set_hex_suffix("");
+    options.set_space_after_operand_separator(true);
+    let mut text = String::new();
+    for instruction in &mut Decoder::with_ip(bits, bytes, at, DecoderOptions::AMD) {
+        let mut line = String::new();
+        formatter.format(&instruction, &mut line);
+        text += &format!("    {:x}: {line}\n", instruction.ip());
+    }
+    text
+}
+
+/// The guest code and the steps of a block.
+pub fn guest(source: Source<'_>, code: &Code) -> String {
+    let bits = if source.mode == Mode::Long { 64 } else { 32 };
+    format!(
+        "block {:#x}: guest code\n{}steps\n{}",
+        source.rip,
+        disassemble(bits, source.bytes, source.rip),
+        show(code)
+    )
+}
+
+/// Host code executed at `base`, addresses from its start.
+pub fn host(bytes: &[u8]) -> String {
+    format!("host code, {} bytes\n{}", bytes.len(), disassemble(64, bytes, 0))
+}

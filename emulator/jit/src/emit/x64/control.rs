@@ -1,0 +1,406 @@
+//! Ways out of a block, and what lies behind it.
+
+use super::encode::Rm;
+use super::flags::FlagState;
+use super::map::{FUEL, RAX, RCX, RDX};
+use super::thunks::reason;
+use super::{Destination, Emitter, Outline, slot};
+use crate::cache::target_slot;
+use crate::ir::{Code, Cond, Reg, Size, T0};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
+use glassbox_cpu::Op;
+use glassbox_cpu::compiled::layout;
+
+/// Where an interpreted op goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// Behind it, in this block.
+    Back,
+    /// Behind it, but not in this block.
+    Out,
+    /// Where it said: it ends the block.
+    Last,
+}
+
+macro_rules! jump_if {
+    ($cc:expr, $asm:expr, $label:expr) => {
+        match $cc {
+            0 => dynasm!($asm; .arch x64; jo =>$label),
+            1 => dynasm!($asm; .arch x64; jno =>$label),
+            2 => dynasm!($asm; .arch x64; jb =>$label),
+            3 => dynasm!($asm; .arch x64; jae =>$label),
+            4 => dynasm!($asm; .arch x64; je =>$label),
+            5 => dynasm!($asm; .arch x64; jne =>$label),
+            6 => dynasm!($asm; .arch x64; jbe =>$label),
+            7 => dynasm!($asm; .arch x64; ja =>$label),
+            8 => dynasm!($asm; .arch x64; js =>$label),
+            9 => dynasm!($asm; .arch x64; jns =>$label),
+            10 => dynasm!($asm; .arch x64; jp =>$label),
+            11 => dynasm!($asm; .arch x64; jnp =>$label),
+            12 => dynasm!($asm; .arch x64; jl =>$label),
+            13 => dynasm!($asm; .arch x64; jge =>$label),
+            14 => dynasm!($asm; .arch x64; jle =>$label),
+            _ => dynasm!($asm; .arch x64; jg =>$label),
+        }
+    };
+}
+
+impl Emitter<'_> {
+    /// Starts the block: takes its instructions from the budget, and sees to it
+    /// that SIMD instructions may run.
+    pub fn prologue(&mut self, code: &Code) {
+        let count = self.source.ops.len() as i32;
+        dynasm!(self.asm
+            ; .arch x64
+            ; sub Rq(FUEL), DWORD count
+            ; jl =>self.blocked
+        );
+        let checks =
+            [(self.uses.avx, layout::AVX_READY), (self.uses.sse && !self.uses.float, layout::SSE_READY)];
+        for (needed, at) in checks {
+            if needed {
+                dynasm!(self.asm; .arch x64; cmp BYTE [r15 + at as i32], 0; je =>self.refused);
+            }
+        }
+        if self.uses.float {
+            let (from, back) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
+            dynasm!(self.asm
+                ; .arch x64
+                ; cmp BYTE [r15 + layout::FLOAT_READY as i32], 0
+                ; je =>from
+                ; =>back
+            );
+            self.outlines.push(Outline::Float { from, back });
+        }
+        if let Some(plan) = self.x87_plan {
+            self.x87_guard(&plan);
+        }
+        if self.looping {
+            self.vectors = self.loop_vectors;
+            self.load_vectors(self.loop_vectors);
+            if let Some(plan) = self.x87_plan {
+                self.x87_load(0, plan.deepest);
+                self.stacks[1] = self.stacks[0].after(code);
+                dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::X87_ROUND as i32], 0);
+            }
+            dynasm!(self.asm; .arch x64; =>self.again);
+        }
+    }
+
+    /// Before any way out: flags and vectors are in memory.
+    fn settle(&mut self) {
+        self.flags_to_memory();
+    }
+
+    /// Leaves for an address on a straight way: all is settled.
+    fn leave_to(&mut self, target: u64) {
+        let backward = target <= self.source.rip;
+        if self.looping && target == self.source.rip {
+            let count = self.source.ops.len() as i32;
+            let stop = self.asm.new_dynamic_label();
+            let poll = self.asm.new_dynamic_label();
+            // What the loop begins with is loaded; what it stores was.
+            let missing = super::vectors::Vectors {
+                loaded: self.loop_vectors.loaded & !self.vectors.loaded
+                    | self.loop_vectors.long & !self.vectors.long,
+                long: self.loop_vectors.long & !self.vectors.long,
+                ..Default::default()
+            };
+            let partly = super::vectors::Vectors {
+                dirty: self.vectors.dirty & missing.loaded,
+                dirty_long: self.vectors.dirty_long & missing.loaded,
+                ..Default::default()
+            };
+            self.store_vectors(partly);
+            self.load_vectors(missing);
+            if let Some(plan) = self.x87_plan {
+                if !self.stacks[0].active {
+                    self.x87_load(0, plan.deepest);
+                }
+                dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::X87_ROUND as i32], 1);
+            }
+            dynasm!(self.asm
+                ; .arch x64
+                ; mov rax, [r15 + layout::ATTENTION as i32]
+                ; cmp BYTE [rax], 0
+                ; jne =>poll
+                ; sub Rq(FUEL), DWORD count
+                ; jge =>self.again
+                ; =>stop
+                ; add Rq(FUEL), DWORD count
+                ; =>poll
+            );
+            self.store_vectors(self.loop_vectors);
+            self.x87_flush(self.stacks);
+            if self.uses.avx {
+                dynasm!(self.asm; .arch x64; vzeroupper);
+            }
+            dynasm!(self.asm; .arch x64; jmp =>self.dead);
+            return;
+        }
+        self.store_vectors(self.vectors);
+        self.x87_flush(self.stacks);
+        if self.uses.avx {
+            dynasm!(self.asm; .arch x64; vzeroupper);
+        }
+        if backward {
+            let stop = self.asm.new_dynamic_label();
+            dynasm!(self.asm
+                ; .arch x64
+                ; mov rax, [r15 + layout::ATTENTION as i32]
+                ; cmp BYTE [rax], 0
+                ; jne =>stop
+            );
+            self.outlines.push(Outline::Stop { from: stop, target });
+        }
+        match (self.destination)(target) {
+            Destination::Code(code) => dynasm!(self.asm; .arch x64; jmp extern code),
+            Destination::Linkable => {
+                let (site, exit) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
+                dynasm!(self.asm; .arch x64; =>site; jmp =>exit);
+                self.outlines.push(Outline::Link { from: exit, site, target });
+            }
+            Destination::Far => {
+                // The slot in the table of targets is a constant, and so is the
+                // target; only whether it holds the mapping of now is not.
+                self.constant(RAX, target);
+                let entry = self.targets + 32 * target_slot(target);
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; mov rdx, QWORD entry as i64
+                    ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
+                    ; cmp [rdx], rax
+                    ; jne >other
+                    ; cmp [rdx + 8], rcx
+                    ; jne >other
+                    ; jmp QWORD [rdx + 16]
+                    ; other:
+                    ; jmp extern self.thunks.lookup
+                );
+            }
+        }
+    }
+
+    pub fn jump(&mut self, target: u64) {
+        self.settle();
+        self.leave_to(target);
+    }
+
+    pub fn branch(&mut self, cc: Cond, to: u64, next: u64) {
+        self.flags_to_host();
+        if !self.flags.memory {
+            self.save_flags();
+        }
+        let taken = self.asm.new_dynamic_label();
+        jump_if!(cc, self.asm, taken);
+        let (vectors, stacks) = (self.vectors, self.stacks);
+        self.leave_to(next);
+        (self.vectors, self.stacks) = (vectors, stacks);
+        dynasm!(self.asm; .arch x64; =>taken);
+        self.leave_to(to);
+    }
+
+    pub fn branch_zero(&mut self, of: Reg, size: Size, zero: bool, to: u64, next: u64) {
+        self.settle();
+        let taken = self.asm.new_dynamic_label();
+        let host = self.get(of, RDX);
+        self.op(size, 0x84, host, Rm::Reg(host));
+        jump_if!(if zero { 4 } else { 5 }, self.asm, taken);
+        let (vectors, stacks) = (self.vectors, self.stacks);
+        self.leave_to(next);
+        (self.vectors, self.stacks) = (vectors, stacks);
+        dynasm!(self.asm; .arch x64; =>taken);
+        self.leave_to(to);
+    }
+
+    /// Goes on at the address in a register.
+    pub fn jump_to(&mut self, n: Reg) {
+        let host = self.get(n, RCX);
+        // Storing flags and giving the x87 stack back take RAX and RCX.
+        if self.stacks[0].active {
+            self.op_exact(Size::B64, 0x89, host, Rm::field(slot(T0)));
+            self.cell_live = false;
+            self.settle();
+            self.x87_end();
+            self.store_vectors(self.vectors);
+            if self.uses.avx {
+                dynasm!(self.asm; .arch x64; vzeroupper);
+            }
+            self.op_exact(Size::B64, 0x8B, RAX, Rm::field(slot(T0)));
+            dynasm!(self.asm; .arch x64; jmp extern self.thunks.lookup);
+            return;
+        }
+        if host == RAX {
+            self.op_exact(Size::B64, 0x8B, RCX, Rm::Reg(RAX));
+        }
+        self.cell_live = false;
+        self.settle();
+        self.store_vectors(self.vectors);
+        if self.uses.avx {
+            dynasm!(self.asm; .arch x64; vzeroupper);
+        }
+        let from = if host == RAX { RCX } else { host };
+        self.op_exact(Size::B64, 0x8B, RAX, Rm::Reg(from));
+        dynasm!(self.asm; .arch x64; jmp extern self.thunks.lookup);
+    }
+
+    /// Goes to the slow path unless a register holds a canonical address.
+    pub fn canonical(&mut self, n: Reg) {
+        self.before_clobber();
+        let slow = self.slow_path();
+        let host = self.get(n, RAX);
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rdx, Rq(host)
+            ; shl rdx, self.unused_bits
+            ; sar rdx, self.unused_bits
+            ; cmp rdx, Rq(host)
+            ; jne =>slow
+        );
+    }
+
+    /// The interpreter runs the op; in the middle of a block.
+    pub fn interpret(&mut self) {
+        self.flags_to_memory();
+        self.x87_end();
+        self.clean_vectors();
+        self.vectors = Default::default();
+        let last = self.index + 1 == self.source.ops.len()
+            && self.source.ops[self.index].flags & Op::ENDS_BLOCK != 0;
+        let after = if last { After::Last } else { After::Back };
+        self.call_op(self.index, after);
+    }
+
+    fn call_op(&mut self, index: usize, after: After) {
+        let op: *const Op = &raw const self.source.ops[index];
+        let left = (self.source.ops.len() - index) as i32;
+        if self.uses.avx {
+            dynasm!(self.asm; .arch x64; vzeroupper);
+        }
+        dynasm!(self.asm; .arch x64; mov rax, QWORD op as i64; mov ecx, left);
+        self.constant(RDX, self.source.rip);
+        match after {
+            After::Last => dynasm!(self.asm; .arch x64; jmp extern self.thunks.run_last),
+            After::Out => dynasm!(self.asm; .arch x64; jmp extern self.thunks.run_out),
+            After::Back => dynasm!(self.asm; .arch x64; call extern self.thunks.run_op),
+        }
+    }
+
+    /// Emits what lies behind the block: offset of the exit to patch the entry
+    /// with when the block dies.
+    pub fn behind(&mut self) -> usize {
+        for slow in std::mem::take(&mut self.slow) {
+            dynasm!(self.asm; .arch x64; =>slow.from);
+            self.store_flags_of(slow.flags);
+            self.store_vectors(slow.vectors);
+            self.x87_flush(slow.stacks);
+            let op = &self.source.ops[slow.index];
+            let last = slow.index + 1 == self.source.ops.len() && op.flags & Op::ENDS_BLOCK != 0;
+            // What the op did to the x87 stack the rest of the block does not know.
+            let after = match (last, slow.stacks[0].active) {
+                (true, _) => After::Last,
+                (_, true) => After::Out,
+                _ => After::Back,
+            };
+            self.call_op(slow.index, after);
+            if after != After::Back {
+                continue;
+            }
+            self.load_vectors(slow.vectors_after);
+            if slow.flags_after.host {
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; movzx eax, WORD [r15 + layout::FLAGS as i32]
+                    ; add al, 127
+                    ; sahf
+                );
+            }
+            dynasm!(self.asm; .arch x64; jmp =>slow.back);
+        }
+        for outline in std::mem::take(&mut self.outlines) {
+            match outline {
+                Outline::Lookup { .. } => self.lookup_outline(&outline),
+                Outline::Float { from, back } => {
+                    dynasm!(self.asm
+                        ; .arch x64
+                        ; =>from
+                        ; call extern self.thunks.float
+                        ; je =>back
+                        ; jmp =>self.refused
+                    );
+                }
+                Outline::ClearX87 { from, back } => {
+                    dynasm!(self.asm; .arch x64; =>from);
+                    self.x87_clear();
+                    dynasm!(self.asm; .arch x64; jmp =>back);
+                }
+                Outline::Stop { from, target } => self.leave_with(from, target, reason::BLOCKED, None),
+                Outline::Link { from, site, target } => {
+                    self.leave_with(from, target, reason::LINK, Some(site))
+                }
+            }
+        }
+        let count = self.source.ops.len() as i32;
+        if self.uses.sse || self.uses.float || self.uses.avx || self.x87_plan.is_some() {
+            dynasm!(self.asm; .arch x64; =>self.refused; add Rq(FUEL), DWORD count);
+            let exit = self.asm.new_dynamic_label();
+            self.leave_with(exit, self.source.rip, reason::REFUSED, None);
+        }
+        dynasm!(self.asm; .arch x64; =>self.blocked; add Rq(FUEL), DWORD count);
+        let dead = self.asm.offset().0;
+        self.leave_with(self.dead, self.source.rip, reason::BLOCKED, None);
+        dead
+    }
+
+    fn leave_with(&mut self, from: DynamicLabel, target: u64, why: u32, site: Option<DynamicLabel>) {
+        dynasm!(self.asm; .arch x64; =>from);
+        self.constant(RAX, target);
+        dynasm!(self.asm; .arch x64; mov [r15 + layout::RIP as i32], rax);
+        if let Some(site) = site {
+            dynasm!(self.asm; .arch x64; lea rax, [=>site]; mov [r15 + layout::LINK_SITE as i32], rax);
+        }
+        dynasm!(self.asm; .arch x64; mov eax, why as i32; jmp extern self.thunks.exit);
+    }
+
+    /// Loads a constant. Flags stay.
+    pub fn constant(&mut self, to: u8, value: u64) {
+        if let Ok(small) = u32::try_from(value) {
+            dynasm!(self.asm; .arch x64; mov Rd(to), small as i32);
+        } else if let Ok(small) = i32::try_from(value as i64) {
+            dynasm!(self.asm; .arch x64; mov Rq(to), small);
+        } else {
+            dynasm!(self.asm; .arch x64; mov Rq(to), QWORD value as i64);
+        }
+    }
+
+    /// The host register that holds register `n`, loaded into `scratch` if it is
+    /// not pinned.
+    pub fn get(&mut self, n: Reg, scratch: u8) -> u8 {
+        match super::map::pinned(n) {
+            Some(host) => host,
+            None => {
+                self.op_exact(Size::B64, 0x8B, scratch, Rm::field(slot(n)));
+                scratch
+            }
+        }
+    }
+
+    /// Stores a constant to the cell.
+    pub fn store_const(&mut self, value: u64) {
+        match i32::try_from(value as i64) {
+            Ok(small) => {
+                self.op(Size::B64, 0xC6, 0, self.cell);
+                self.imm(Size::B32, small);
+            }
+            Err(_) => {
+                self.constant(RDX, value);
+                self.op(Size::B64, 0x88, RDX, self.cell);
+            }
+        }
+    }
+
+    /// The state that flags are in where a block begins.
+    pub fn initial_flags() -> FlagState {
+        FlagState::STORED
+    }
+}

@@ -1,0 +1,192 @@
+//! Memory access: the one place that knows how a linear address becomes a host's.
+//!
+//! A probe leaves the access's host address as [`Cell`](crate::ir::Value::Cell): a
+//! base register plus RCX. It looks the page up in the TLB's current table
+//! (`glassbox_cpu`, `mmu/tlb.rs`); the tag compared is that of the last byte's
+//! page, so that one comparison also finds accesses across pages.
+
+use super::encode::Rm;
+use super::map::{self, RAX, RCX, RDX};
+use super::thunks::Probing;
+use super::{Emitter, Outline, slot};
+use crate::ir::{Address, NONE, Share, Size};
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use glassbox_cpu::compiled::layout;
+
+impl Emitter<'_> {
+    /// Computes an address without its segment in `to`, RAX or RDX; flags stay,
+    /// but for scaled registers in memory.
+    pub fn address(&mut self, to: u8, at: &Address) {
+        let disp = at.disp as i32;
+        if at.base == NONE && at.index == NONE {
+            self.constant(to, at.disp as u64);
+        } else {
+            let spare = if to == RDX { RDX } else { RCX };
+            match (at.base, at.index) {
+                (base, NONE) => {
+                    let base = self.get(base, to);
+                    if disp != 0 || base != to {
+                        let rm = Rm::Mem { base, index: None, disp };
+                        if disp == 0 {
+                            self.op_exact(Size::B64, 0x8B, to, Rm::Reg(base));
+                        } else {
+                            self.op_exact(Size::B64, 0x8D, to, rm);
+                        }
+                    }
+                }
+                (base, index) => {
+                    // With RDX as the only scratch register both may want it: the
+                    // base is added from memory then, by LEA from RAX's place.
+                    let in_memory = base != NONE && map::pinned(base).is_none();
+                    let index = self.get(index, spare);
+                    if spare == RDX && in_memory && index == RDX {
+                        self.scaled(to, None, index, at.scale, disp);
+                        let base = self.get(base, RAX);
+                        self.op_exact(Size::B64, 0x8D, to, Rm::Mem { base, index: Some(to), disp: 0 });
+                    } else {
+                        let base = (base != NONE).then(|| self.get(base, to));
+                        self.scaled(to, base, index, at.scale, disp);
+                    }
+                }
+            }
+        }
+        if at.narrow {
+            self.op_exact(Size::B32, 0x8B, to, Rm::Reg(to));
+        }
+    }
+
+    fn scaled(&mut self, to: u8, base: Option<u8>, index: u8, scale: u8, disp: i32) {
+        match (base, scale) {
+            (Some(b), 0) => dynasm!(self.asm; .arch x64; lea Rq(to), [Rq(b) + Rq(index) + disp]),
+            (Some(b), 1) => dynasm!(self.asm; .arch x64; lea Rq(to), [Rq(b) + 2 * Rq(index) + disp]),
+            (Some(b), 2) => dynasm!(self.asm; .arch x64; lea Rq(to), [Rq(b) + 4 * Rq(index) + disp]),
+            (Some(b), _) => dynasm!(self.asm; .arch x64; lea Rq(to), [Rq(b) + 8 * Rq(index) + disp]),
+            (None, 0) => dynasm!(self.asm; .arch x64; lea Rq(to), [Rq(index) + disp]),
+            (None, 1) => dynasm!(self.asm; .arch x64; lea Rq(to), [NOSPLIT 2 * Rq(index) + disp]),
+            (None, 2) => dynasm!(self.asm; .arch x64; lea Rq(to), [4 * Rq(index) + disp]),
+            (None, _) => dynasm!(self.asm; .arch x64; lea Rq(to), [8 * Rq(index) + disp]),
+        }
+    }
+
+    /// The linear address in RAX. Uses RCX; changes flags where there is a segment.
+    fn linear(&mut self, at: &Address) {
+        self.address(RAX, at);
+        if at.seg != NONE {
+            dynasm!(self.asm; .arch x64; add rax, [r15 + layout::segment_base(at.seg) as i32]);
+        }
+    }
+
+    /// One [`Probe`](crate::ir::Inst::Probe).
+    pub fn probe(&mut self, at: &Address, bytes: u8, write: bool, aligned: bool, share: Share) {
+        self.before_clobber();
+        let slow = self.slow_path();
+        match share {
+            Share::Alone => {
+                self.linear(at);
+                if aligned {
+                    dynasm!(self.asm; .arch x64; test al, (bytes - 1) as i8; jne =>slow);
+                }
+                self.lookup(0, i32::from(bytes), write);
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; jne =>slow
+                    ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
+                    ; add rcx, [r15 + layout::RAM as i32]
+                );
+                self.cell = Rm::Mem { base: RAX, index: Some(RCX), disp: 0 };
+            }
+            Share::Lead { slot, low, high } => {
+                let (miss, resume) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
+                self.linear(at);
+                self.lookup(i32::from(low), i32::from(high), write);
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; jne =>miss
+                    ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
+                    ; add rcx, [r15 + layout::RAM as i32]
+                    ; mov [r15 + layout::slot(slot) as i32], rcx
+                    ; =>resume
+                );
+                self.outlines.push(Outline::Lookup {
+                    from: miss,
+                    back: resume,
+                    slow,
+                    bytes,
+                    write,
+                    clear: Some(slot),
+                    at: None,
+                });
+                self.cell = Rm::Mem { base: RAX, index: Some(RCX), disp: 0 };
+            }
+            Share::Member { slot } => {
+                let (miss, resume) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
+                let base = self.get(at.base, RAX);
+                dynasm!(self.asm
+                    ; .arch x64
+                    ; mov rcx, [r15 + layout::slot(slot) as i32]
+                    ; test rcx, rcx
+                    ; je =>miss
+                    ; =>resume
+                );
+                self.outlines.push(Outline::Lookup {
+                    from: miss,
+                    back: resume,
+                    slow,
+                    bytes,
+                    write,
+                    clear: None,
+                    at: Some(*at),
+                });
+                self.cell = Rm::Mem { base, index: Some(RCX), disp: at.disp as i32 };
+            }
+        }
+        self.cell_live = true;
+    }
+
+    /// Looks up the page of RAX + `low` for an access to RAX + `low` up to RAX +
+    /// `high`: RCX is the entry, ZF says whether it will do. Uses RDX.
+    pub fn lookup(&mut self, low: i32, high: i32, write: bool) {
+        let tag = if write { layout::ENTRY_WRITE } else { layout::ENTRY_READ };
+        if low == 0 {
+            dynasm!(self.asm; .arch x64; mov ecx, eax);
+        } else {
+            dynasm!(self.asm; .arch x64; lea ecx, [rax + low]);
+        }
+        dynasm!(self.asm
+            ; .arch x64
+            ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
+            ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
+            ; add rcx, [r15 + layout::TLB_TABLE as i32]
+            ; lea rdx, [rax + (high - 1)]
+            ; and rdx, -4096
+            ; or rdx, [r15 + layout::TLB_GENERATION as i32]
+            ; cmp rdx, [rcx + tag as i32]
+        );
+    }
+
+    /// Behind the block: a lookup of one access alone, for a group that does not
+    /// lie on one page.
+    pub fn lookup_outline(&mut self, outline: &Outline) {
+        let Outline::Lookup { from, back, slow, bytes, write, clear, at } = *outline else { return };
+        dynasm!(self.asm; .arch x64; =>from);
+        if let Some(slot) = clear {
+            dynasm!(self.asm; .arch x64; mov QWORD [r15 + layout::slot(slot) as i32], 0);
+        }
+        // A member's base may be RAX itself: it stays what it was.
+        let in_memory = at.is_some_and(|at| map::pinned(at.base).is_none());
+        if let Some(at) = at {
+            self.linear(&at);
+        }
+        let probing = Probing::of(write);
+        dynasm!(self.asm
+            ; .arch x64
+            ; lea rdx, [rax + i32::from(bytes) - 1]
+            ; call extern self.thunks.probe(probing)
+            ; jne =>slow
+        );
+        if in_memory && let Some(at) = at {
+            self.op_exact(Size::B64, 0x8B, RAX, Rm::field(slot(at.base)));
+        }
+        dynasm!(self.asm; .arch x64; jmp =>back);
+    }
+}

@@ -1,0 +1,382 @@
+//! The x86-64 back end.
+//!
+//! Guest registers are host registers ([`map`]), guest flags the host's where
+//! they can be ([`flags`]), guest vectors the host's ([`vectors`]). What a step
+//! leaves to the interpreter is called from behind the block, so that the
+//! straight way has no jumps.
+
+mod alu;
+mod control;
+mod encode;
+mod flags;
+mod map;
+mod memory;
+mod muldiv;
+mod native;
+pub mod thunks;
+mod vectors;
+mod x87;
+
+use crate::ir::{ACC, Code, FlagSet, Inst, NONE, Place, Reg, Share};
+use crate::lift::Source;
+use crate::lift::native::File;
+use crate::lift::x87::Plan;
+use dynasmrt::{DynamicLabel, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
+use encode::Rm;
+use flags::FlagState;
+use glassbox_cpu::Op;
+use glassbox_cpu::compiled::layout;
+use iced_x86::CpuidFeature;
+use thunks::Thunks;
+use vectors::Vectors;
+use x87::Stack;
+
+/// The offset of register `n` from the processor.
+fn slot(n: Reg) -> usize {
+    layout::REGS + 8 * (n & 31) as usize
+}
+
+/// Where a direct branch leads.
+pub enum Destination {
+    /// Compiled code at this host address, on the same guest page.
+    Code(usize),
+    /// On the same guest page, not compiled yet.
+    Linkable,
+    /// On another page: whether it is still mapped is checked each time.
+    Far,
+}
+
+/// A piece of code behind the block: the op is run by the interpreter.
+struct SlowPath {
+    from: DynamicLabel,
+    back: DynamicLabel,
+    index: usize,
+    flags: FlagState,
+    vectors: Vectors,
+    flags_after: FlagState,
+    vectors_after: Vectors,
+    stacks: [Stack; 2],
+}
+
+/// Another piece of code behind the block.
+enum Outline {
+    /// Looks up one access alone.
+    Lookup {
+        from: DynamicLabel,
+        back: DynamicLabel,
+        slow: DynamicLabel,
+        bytes: u8,
+        write: bool,
+        /// The group's slot, which is void.
+        clear: Option<u8>,
+        /// The address, if it is not in RAX.
+        at: Option<crate::ir::Address>,
+    },
+    /// Loads MXCSR.
+    Float { from: DynamicLabel, back: DynamicLabel },
+    /// Clears the host's x87 exception flags.
+    ClearX87 { from: DynamicLabel, back: DynamicLabel },
+    /// Leaves compiled code at a target.
+    Stop { from: DynamicLabel, target: u64 },
+    /// Leaves compiled code for want of a target's code.
+    Link { from: DynamicLabel, site: DynamicLabel, target: u64 },
+}
+
+/// What of the SIMD state a block needs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Uses {
+    sse: bool,
+    avx: bool,
+    float: bool,
+}
+
+/// What the back end gets.
+pub struct Target<'a> {
+    /// Where the code will be executed.
+    pub base: usize,
+    /// The shared code.
+    pub thunks: Thunks,
+    /// Address of the table of targets.
+    pub targets: usize,
+    /// Five-level paging: linear addresses have 57 bits.
+    pub la57: bool,
+    /// Where branches lead.
+    pub destination: &'a dyn Fn(u64) -> Destination,
+}
+
+/// A block's host code.
+pub struct Emitted {
+    /// The code.
+    pub code: Vec<u8>,
+    /// Offset of the exit to patch the entry with when the block dies.
+    pub dead: usize,
+}
+
+/// Emits one block.
+struct Emitter<'a> {
+    asm: VecAssembler<X64Relocation>,
+    source: Source<'a>,
+    thunks: Thunks,
+    targets: usize,
+    destination: &'a dyn Fn(u64) -> Destination,
+    /// Unused high bits of a linear address.
+    unused_bits: i8,
+    slow: Vec<SlowPath>,
+    outlines: Vec<Outline>,
+    /// Leaves before the block has begun, its instructions given back.
+    blocked: DynamicLabel,
+    /// Leaves for the interpreter.
+    refused: DynamicLabel,
+    /// Leaves; nothing to give back.
+    dead: DynamicLabel,
+    /// The op being emitted, and where its slow path comes back.
+    index: usize,
+    back: DynamicLabel,
+    op_slow: Option<DynamicLabel>,
+    flags: FlagState,
+    /// Flags that matter behind the running step, and before it.
+    live: FlagSet,
+    live_before: FlagSet,
+    vectors: Vectors,
+    /// Where the last probe's memory is.
+    cell: Rm,
+    /// RAX and RCX are taken by it.
+    cell_live: bool,
+    uses: Uses,
+    /// The block jumps to itself and keeps vectors in registers.
+    looping: bool,
+    loop_vectors: Vectors,
+    again: DynamicLabel,
+    x87_plan: Option<Plan>,
+    /// The x87 stack in the host's: in the first round of a loop, and in later ones.
+    stacks: [Stack; 2],
+}
+
+/// Emits a block's host code.
+pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emitted> {
+    let mut asm = VecAssembler::new(target.base);
+    let mut label = || asm.new_dynamic_label();
+    let (blocked, refused, dead, back, again) = (label(), label(), label(), label(), label());
+    let (uses, vectors) = needs(code);
+    let looping = !code.frozen
+        && code.x87.is_none_or(|plan| plan.balanced)
+        && code.insts.last().is_some_and(|inst| match *inst {
+            Inst::Jump(to) => to == source.rip,
+            Inst::Branch { to, next, .. } | Inst::BranchZero { to, next, .. } => {
+                to == source.rip || next == source.rip
+            }
+            _ => false,
+        });
+    let mut e = Emitter {
+        asm,
+        source,
+        thunks: target.thunks,
+        targets: target.targets,
+        destination: target.destination,
+        unused_bits: if target.la57 { 7 } else { 16 },
+        slow: Vec::new(),
+        outlines: Vec::new(),
+        blocked,
+        refused,
+        dead,
+        index: 0,
+        back,
+        op_slow: None,
+        flags: Emitter::initial_flags(),
+        live: 0,
+        live_before: 0,
+        vectors: Vectors::default(),
+        cell: Rm::Reg(0),
+        cell_live: false,
+        uses,
+        looping,
+        loop_vectors: vectors,
+        again,
+        x87_plan: code.x87,
+        stacks: [Stack::default(); 2],
+    };
+    e.prologue(code);
+    for (n, inst) in code.insts.iter().enumerate() {
+        e.live = code.live[n];
+        e.live_before = if n == 0 { crate::ir::flags::ALL } else { code.live[n - 1] };
+        if matches!(inst, Inst::Begin(_)) {
+            e.step(inst);
+            let rest = code.insts[n + 1..].iter().take_while(|inst| !matches!(inst, Inst::Begin(_)));
+            if rest.into_iter().any(|inst| matches!(inst, Inst::X87(x87) if !x87.status)) {
+                e.x87_begin();
+            }
+            continue;
+        }
+        e.step(inst);
+    }
+    let dead = e.behind();
+    Some(Emitted { code: e.asm.finalize().ok()?, dead })
+}
+
+/// What a block needs, and the vectors that it uses.
+fn needs(code: &Code) -> (Uses, Vectors) {
+    let (mut uses, mut vectors) = (Uses::default(), Vectors::default());
+    for inst in &code.insts {
+        let Inst::Native(native) = inst else { continue };
+        if !native.is_vector() {
+            continue;
+        }
+        uses.avx |= native.vex;
+        uses.sse |= !native.vex;
+        uses.float |= native.float;
+        for field in native.fields() {
+            let long = field.file == File::Ymm || native.vex && field.writes;
+            if matches!(field.file, File::Xmm | File::Ymm) {
+                note(&mut vectors, field.n, long, field.writes);
+            }
+        }
+        if native.fourth != NONE {
+            note(&mut vectors, native.fourth, native.fourth_long, false);
+        }
+    }
+    (uses, vectors)
+}
+
+fn note(vectors: &mut Vectors, n: u8, long: bool, written: bool) {
+    let bit = 1 << n;
+    vectors.loaded |= bit;
+    vectors.long |= if long { bit } else { 0 };
+    vectors.dirty |= if written { bit } else { 0 };
+    vectors.dirty_long |= if written && long { bit } else { 0 };
+}
+
+impl Emitter<'_> {
+    /// A label that leads to the interpreter's version of the running op.
+    fn slow_path(&mut self) -> DynamicLabel {
+        if let Some(label) = self.op_slow {
+            return label;
+        }
+        let from = self.asm.new_dynamic_label();
+        self.op_slow = Some(from);
+        self.slow.push(SlowPath {
+            from,
+            back: self.back,
+            index: self.index,
+            flags: self.flags,
+            vectors: self.vectors,
+            flags_after: FlagState::default(),
+            vectors_after: Vectors::default(),
+            stacks: self.stacks,
+        });
+        from
+    }
+
+    /// Ends an op: slow paths come back here.
+    fn end_op(&mut self) {
+        self.cell_live = false;
+        if self.op_slow.take().is_some()
+            && let Some(slow) = self.slow.last_mut()
+        {
+            slow.flags_after = self.flags;
+            slow.vectors_after = self.vectors;
+            dynasm!(self.asm; .arch x64; =>self.back);
+            self.back = self.asm.new_dynamic_label();
+        }
+    }
+
+    fn step(&mut self, inst: &Inst) {
+        if !matches!(inst, Inst::Divide { .. }) && !inst.ends() {
+            self.flags_before(inst);
+        }
+        match *inst {
+            Inst::Begin(n) => {
+                self.end_op();
+                self.index = n as usize;
+            }
+            Inst::Probe { at, bytes, write, aligned, share } => {
+                // A group's slot is no use to aligned accesses: they are alone.
+                debug_assert!(!aligned || share == Share::Alone);
+                self.probe(&at, bytes, write, aligned, share);
+                return;
+            }
+            Inst::Move { size, to, from } => {
+                if to == Place::Reg(ACC) && !self.cell_live {
+                    // RAX is taken from here on, and saving flags needs it.
+                    self.before_clobber();
+                }
+                self.mov(size, to, from);
+            }
+            Inst::Const { to, value } => self.set(to, value),
+            Inst::StoreConst(value) => self.store_const(value),
+            Inst::Extend { to, size, from, of, signed } => self.extend(to, size, from, of, signed),
+            Inst::Lea { to, size, at } => self.lea(to, size, &at),
+            Inst::High { to, of } => self.high(to, of),
+            Inst::SetHigh { to, from } => self.set_high(to, from),
+            Inst::Alu { op, size, to, from } => self.alu(op, size, to, from),
+            Inst::Unary { op, size, to } => self.unary(op, size, to),
+            Inst::Bswap { to, size } => self.bswap(to, size),
+            Inst::Shift { op, size, to, by } => self.shift(op, size, to, by),
+            Inst::DoubleShift { left, size, to, fill, by } => self.double_shift(left, size, to, fill, by),
+            Inst::Multiply { size, to, a, b } => self.multiply(size, to, a, b),
+            Inst::MultiplyWide { signed, size, by } => self.multiply_wide(signed, size, by),
+            Inst::Divide { signed, size, by } => self.divide(inst, signed, size, by),
+            Inst::SignFill { size } => self.sign_fill(size),
+            Inst::SetIf { cc, to } => self.set_if(cc, to),
+            Inst::MoveIf { cc, size, to, from } => self.move_if(cc, size, to, from),
+            Inst::BitTest { op, size, to, bit } => self.bit_test(op, size, to, bit),
+            Inst::Carry(op) => self.carry(op),
+            Inst::Exchange { size, with } => self.exchange(size, with),
+            Inst::LockedAlu { op, size, from } => self.locked_alu(op, size, from),
+            Inst::LockedUnary { op, size } => self.locked_unary(op, size),
+            Inst::LockedBit { op, size, bit } => self.locked_bit(op, size, bit),
+            Inst::ExchangeAdd { size, with, locked } => self.exchange_add(size, with, locked),
+            Inst::CompareExchange { size, with, locked } => self.compare_exchange(size, with, locked),
+            Inst::Native(native) => self.native(&native),
+            Inst::X87(x87) => self.x87(&x87),
+            Inst::Fence => dynasm!(self.asm; .arch x64; mfence),
+            Inst::Canonical(n) => self.canonical(n),
+            Inst::Interpret => self.interpret(),
+            Inst::Jump(to) => {
+                if self.source.ops[self.index].flags & Op::ENDS_BLOCK == 0 {
+                    self.end_op();
+                }
+                self.jump(to);
+            }
+            Inst::Branch { cc, to, next } => self.branch(cc, to, next),
+            Inst::BranchZero { of, size, zero, to, next } => self.branch_zero(of, size, zero, to, next),
+            Inst::JumpTo(n) | Inst::Return(n) => self.jump_to(n),
+            // The interpreter's op has left.
+            Inst::Leave => {}
+        }
+        if matches!(inst, Inst::Divide { .. }) {
+            self.flags = FlagState { host: true, memory: false, recipe: None };
+        } else if !inst.ends() {
+            self.flags_after(inst);
+        }
+    }
+}
+
+/// Whether this processor has what a guest instruction of this kind needs.
+pub fn host_supports(feature: CpuidFeature) -> bool {
+    use CpuidFeature as F;
+    use std::arch::is_x86_feature_detected as has;
+    match feature {
+        F::SSE | F::SSE2 => true,
+        F::SSE3 => has!("sse3"),
+        F::SSSE3 => has!("ssse3"),
+        F::SSE4_1 => has!("sse4.1"),
+        F::SSE4_2 => has!("sse4.2"),
+        F::AVX => has!("avx"),
+        F::AVX2 => has!("avx2"),
+        F::FMA => has!("fma"),
+        F::F16C => has!("f16c"),
+        F::AES => has!("aes"),
+        F::PCLMULQDQ => has!("pclmulqdq"),
+        F::SHA => has!("sha"),
+        F::GFNI => has!("gfni"),
+        F::VAES => has!("vaes"),
+        F::VPCLMULQDQ => has!("vpclmulqdq"),
+        F::BMI1 => has!("bmi1"),
+        F::BMI2 => has!("bmi2"),
+        F::LZCNT => has!("lzcnt"),
+        F::POPCNT => has!("popcnt"),
+        F::ADX => has!("adx"),
+        F::MOVBE => has!("movbe"),
+        _ => false,
+    }
+}

@@ -1,0 +1,326 @@
+//! Code that all blocks share: the way in, the ways out, the call into the
+//! interpreter, and the search for an indirect branch's target.
+
+use super::map::{self, FUEL};
+use crate::cache::{TARGETS, Target};
+use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
+use glassbox_cpu::compiled::layout;
+use glassbox_cpu::{Cpu, Op};
+
+/// Why compiled code returned.
+pub mod reason {
+    /// RIP is set and no compiled code for it is known.
+    pub const LOOKUP: u32 = 0;
+    /// The block at RIP did not start: attention, or the limit is near.
+    pub const BLOCKED: u32 = 1;
+    /// The run loop has to look at something
+    /// ([`glassbox_cpu::compiled::OpEnd::Leave`]).
+    #[allow(dead_code)]
+    pub const LEAVE: u32 = 2;
+    /// As [`LOOKUP`], and the jump at `link_site` may be patched.
+    pub const LINK: u32 = 4;
+    /// The block at RIP cannot run with the SIMD state as it is.
+    pub const REFUSED: u32 = 5;
+}
+
+/// Host addresses of the shared pieces.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Thunks {
+    /// `extern "sysv64" fn(*mut Cpu, code) -> reason`.
+    pub enter: usize,
+    /// Jumped to with the reason in EAX: spills and returns.
+    pub exit: usize,
+    /// Called with the op in RAX, ops left in ECX, the block's RIP in RDX.
+    pub run_op: usize,
+    /// As `run_op`, jumped to for the last op of a block: goes on where it said.
+    pub run_last: usize,
+    /// As `run_op`, jumped to: goes on behind the op but not in its block.
+    pub run_out: usize,
+    /// Jumped to with the target in RAX.
+    pub lookup: usize,
+    /// Called; sets ZF once MXCSR is the guest's.
+    pub float: usize,
+    /// Called with the first byte's address in RAX and the last one's in RDX:
+    /// RCX turns addresses into the host's if ZF is set.
+    probe: [usize; 2],
+    /// Bytes that all of it takes.
+    pub size: usize,
+}
+
+/// What a probe is for.
+#[derive(Clone, Copy)]
+pub enum Probing {
+    /// Loads.
+    Read,
+    /// Stores.
+    Write,
+}
+
+impl Probing {
+    /// By a probe's flag.
+    pub fn of(write: bool) -> Self {
+        if write { Self::Write } else { Self::Read }
+    }
+}
+
+impl Thunks {
+    /// The address of the lookup for loads or stores.
+    pub fn probe(&self, what: Probing) -> usize {
+        self.probe[what as usize]
+    }
+}
+
+/// MXCSR's exception masks, and what does not exist.
+const FLOAT_MASK: i32 = 0xFFFF_1F80_u32 as i32;
+
+type Asm = VecAssembler<X64Relocation>;
+
+/// What `run_op` calls.
+extern "sysv64" fn run_op(cpu: &mut Cpu, op: &Op, left: u32, block_rip: u64) -> u32 {
+    cpu.run_op(op, block_rip, left) as u32
+}
+
+/// What `run_last` calls.
+extern "sysv64" fn run_last(cpu: &mut Cpu, op: &Op, left: u32, block_rip: u64) -> u32 {
+    cpu.run_last(op, block_rip, left) as u32
+}
+
+/// What `run_out` calls.
+extern "sysv64" fn run_out(cpu: &mut Cpu, op: &Op, left: u32, block_rip: u64) -> u32 {
+    cpu.run_out(op, block_rip, left) as u32
+}
+
+/// Stores the pinned registers and the retired count. Changes flags, keeps RAX,
+/// RCX and RDX.
+fn spill(asm: &mut Asm) {
+    for (guest, host) in map::pairs() {
+        dynasm!(asm; .arch x64; mov [r15 + (layout::REGS + 8 * guest as usize) as i32], Rq(host));
+    }
+    dynasm!(asm
+        ; .arch x64
+        ; neg Rq(FUEL)
+        ; add Rq(FUEL), [r15 + layout::LIMIT as i32]
+        ; mov [r15 + layout::RETIRED as i32], Rq(FUEL)
+    );
+}
+
+fn fill(asm: &mut Asm) {
+    for (guest, host) in map::pairs() {
+        dynasm!(asm; .arch x64; mov Rq(host), [r15 + (layout::REGS + 8 * guest as usize) as i32]);
+    }
+    dynasm!(asm
+        ; .arch x64
+        ; mov Rq(FUEL), [r15 + layout::LIMIT as i32]
+        ; sub Rq(FUEL), [r15 + layout::RETIRED as i32]
+    );
+}
+
+/// Gives MXCSR back to the host, if the guest has it.
+fn release_float(asm: &mut Asm) {
+    dynasm!(asm
+        ; .arch x64
+        ; cmp BYTE [r15 + layout::FLOAT_READY as i32], 0
+        ; je >done
+        ; stmxcsr [r15 + layout::MXCSR as i32]
+        ; ldmxcsr [r15 + layout::HOST_MXCSR as i32]
+        ; mov BYTE [r15 + layout::FLOAT_READY as i32], 0
+        ; done:
+    );
+}
+
+/// Assembles the shared code for execution at `base`.
+pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
+    let mut asm = Asm::new(base);
+    let mut thunks = Thunks { enter: base, ..Thunks::default() };
+    dynasm!(asm
+        ; .arch x64
+        ; push rbx
+        ; push rbp
+        ; push r12
+        ; push r13
+        ; push r14
+        ; push r15
+        ; sub rsp, 8
+        ; mov r15, rdi
+        ; mov rax, rsi
+    );
+    fill(&mut asm);
+    dynasm!(asm; .arch x64; jmp rax);
+
+    thunks.exit = base + asm.offset().0;
+    spill(&mut asm);
+    release_float(&mut asm);
+    dynasm!(asm
+        ; .arch x64
+        ; ->spilled:
+        ; add rsp, 8
+        ; pop r15
+        ; pop r14
+        ; pop r13
+        ; pop r12
+        ; pop rbp
+        ; pop rbx
+        ; ret
+    );
+
+    // The interpreter's function for an op in the middle of a block.
+    thunks.run_op = base + asm.offset().0;
+    spill(&mut asm);
+    dynasm!(asm
+        ; .arch x64
+        ; sub rsp, 8
+        ; movzx edi, BYTE [r15 + layout::FLOAT_READY as i32]
+        ; mov [rsp], rdi
+    );
+    release_float(&mut asm);
+    dynasm!(asm
+        ; .arch x64
+        ; mov rdi, r15
+        ; mov rsi, rax
+        ; xchg rcx, rdx
+        ; mov rax, QWORD run_op as *const () as usize as i64
+        ; call rax
+        ; mov ecx, [rsp]
+        ; add rsp, 8
+        ; test eax, eax
+        ; jne >elsewhere
+        ; test ecx, ecx
+        ; je >integer
+        // The op may have been one that unmasks exceptions.
+        ; mov edx, [r15 + layout::MXCSR as i32]
+        ; and edx, FLOAT_MASK
+        ; cmp edx, 0x1F80
+        ; jne >integer
+        ; ldmxcsr [r15 + layout::MXCSR as i32]
+        ; mov BYTE [r15 + layout::FLOAT_READY as i32], 1
+        ; integer:
+    );
+    fill(&mut asm);
+    dynasm!(asm
+        ; .arch x64
+        ; ret
+        // The return address into the block goes.
+        ; elsewhere:
+        ; add rsp, 8
+        ; cmp eax, 1
+        ; jne ->spilled
+        ; ->go_on:
+    );
+    fill(&mut asm);
+    dynasm!(asm
+        ; .arch x64
+        ; mov rax, [r15 + layout::RIP as i32]
+        ; jmp ->lookup
+    );
+
+    // The interpreter's function for an op that the block does not go on behind.
+    for (last, function) in [(true, run_last as *const ()), (false, run_out as *const ())] {
+        let at = base + asm.offset().0;
+        *(if last { &mut thunks.run_last } else { &mut thunks.run_out }) = at;
+        spill(&mut asm);
+        release_float(&mut asm);
+        dynasm!(asm
+            ; .arch x64
+            ; mov rdi, r15
+            ; mov rsi, rax
+            ; xchg rcx, rdx
+            ; mov rax, QWORD function as usize as i64
+            ; call rax
+            ; cmp eax, 1
+            ; jbe ->go_on
+            ; jmp ->spilled
+        );
+    }
+
+    thunks.lookup = base + asm.offset().0;
+    debug_assert_eq!(size_of::<Target>(), 32);
+    dynasm!(asm
+        ; .arch x64
+        ; ->lookup:
+        ; mov rcx, [r15 + layout::ATTENTION as i32]
+        ; mov edx, eax
+        ; shr edx, 12
+        ; xor edx, eax
+        ; and edx, (TARGETS - 1) as i32
+        ; shl edx, 5
+        ; cmp BYTE [rcx], 0
+        ; mov rcx, QWORD targets as i64
+        ; lea rdx, [rdx + rcx]
+        ; jne >blocked
+        ; cmp [rdx], rax
+        ; jne >miss
+        ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
+        ; cmp [rdx + 8], rcx
+        ; jne >check
+        ; jmp QWORD [rdx + 16]
+        // Another context than it was found in: the TLB tells whether it holds.
+        ; check:
+        ; mov [r15 + layout::RIP as i32], rax
+        ; mov ecx, eax
+        ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
+        ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
+        ; add rcx, [r15 + layout::TLB_TABLE as i32]
+        ; and rax, -4096
+        ; or rax, [r15 + layout::TLB_GENERATION as i32]
+        ; cmp rax, [rcx + layout::ENTRY_EXEC as i32]
+        ; jne >missed
+        ; mov rax, [r15 + layout::RIP as i32]
+        ; add rax, [rcx + layout::ENTRY_ADDEND as i32]
+        ; cmp rax, [rdx + 24]
+        ; jne >missed
+        ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
+        ; mov [rdx + 8], rcx
+        ; jmp QWORD [rdx + 16]
+        ; miss:
+        ; mov [r15 + layout::RIP as i32], rax
+        ; missed:
+        ; mov eax, reason::LOOKUP as i32
+        ; jmp extern thunks.exit
+        ; blocked:
+        ; mov [r15 + layout::RIP as i32], rax
+        ; mov eax, reason::BLOCKED as i32
+        ; jmp extern thunks.exit
+    );
+
+    thunks.float = base + asm.offset().0;
+    dynasm!(asm
+        ; .arch x64
+        ; cmp BYTE [r15 + layout::SSE_READY as i32], 1
+        ; jne >unfit
+        ; mov eax, [r15 + layout::MXCSR as i32]
+        ; and eax, FLOAT_MASK
+        ; cmp eax, 0x1F80
+        ; jne >unfit
+        ; ldmxcsr [r15 + layout::MXCSR as i32]
+        ; mov BYTE [r15 + layout::FLOAT_READY as i32], 1
+        ; unfit:
+        ; ret
+    );
+
+    for (what, tag) in [(Probing::Read, layout::ENTRY_READ), (Probing::Write, layout::ENTRY_WRITE)] {
+        thunks.probe[what as usize] = base + asm.offset().0;
+        dynasm!(asm
+            ; .arch x64
+            ; mov ecx, eax
+            ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
+            ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
+            ; add rcx, [r15 + layout::TLB_TABLE as i32]
+            ; and rdx, -4096
+            ; or rdx, [r15 + layout::TLB_GENERATION as i32]
+            ; cmp rdx, [rcx + tag as i32]
+            ; jne >no
+            ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
+            ; add rcx, [r15 + layout::RAM as i32]
+            ; cmp ecx, ecx
+            ; no:
+            ; ret
+        );
+    }
+    match asm.finalize() {
+        Ok(code) => {
+            thunks.size = code.len();
+            (code, thunks)
+        }
+        Err(error) => unreachable!("the shared code has no free labels: {error:?}"),
+    }
+}

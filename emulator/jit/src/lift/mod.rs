@@ -1,0 +1,317 @@
+//! From decoded guest instructions to the intermediate form: one file a family.
+//!
+//! Each family has a `lift` that appends the steps of an instruction and says
+//! whether it could. What no family takes is interpreted.
+
+mod alu;
+mod atomic;
+mod bits;
+mod branch;
+mod conditional;
+mod data;
+mod muldiv;
+pub mod native;
+mod shift;
+mod simd;
+mod stack;
+pub mod x87;
+
+use crate::ir::{ACC, Address, Code, Inst, NONE, Place, Reg, Share, Size, T0, T1, Value};
+use glassbox_cpu::{Op, REG_BLOCK, REG_ZERO};
+use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
+
+pub use native::Forms;
+
+/// How the guest decodes and addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// 64-bit code.
+    Long,
+    /// 32-bit code, stack and flat segments.
+    Flat32,
+}
+
+/// A block to be lifted.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Its instructions.
+    pub ops: &'a [Op],
+    /// Linear address of the first.
+    pub rip: u64,
+    /// How they decode.
+    pub mode: Mode,
+}
+
+/// The families, those that take most first.
+const FAMILIES: &[fn(&mut Lifter<'_>, &Instruction) -> Option<()>] = &[
+    data::lift,
+    alu::lift,
+    branch::lift,
+    stack::lift,
+    conditional::lift,
+    shift::lift,
+    simd::lift,
+    muldiv::lift,
+    bits::lift,
+    atomic::lift,
+    x87::lift,
+];
+
+/// Lifts a block.
+pub fn lift(source: Source<'_>, forms: &mut Forms, code: &mut Code) {
+    lift_steps(source, forms, code, true);
+    code.x87 = None;
+    if code.insts.iter().any(|inst| matches!(inst, Inst::X87(_))) {
+        code.x87 = x87::plan(code);
+        // Interpreted instructions do not see what is in the host's registers.
+        if code.sees_x87 || code.x87.is_none() {
+            code.x87 = None;
+            lift_steps(source, forms, code, false);
+        }
+    }
+}
+
+fn lift_steps(source: Source<'_>, forms: &mut Forms, code: &mut Code, x87: bool) {
+    code.insts.clear();
+    code.live.clear();
+    code.interpreted = 0;
+    code.frozen = false;
+    code.sees_x87 = false;
+    let bits = if source.mode == Mode::Long { 64 } else { 32 };
+    let mut decoder = Decoder::new(bits, source.bytes, DecoderOptions::AMD);
+    let mut instruction = Instruction::default();
+    for (index, op) in source.ops.iter().enumerate() {
+        code.insts.push(Inst::Begin(index as u8));
+        let at = usize::from(op.end - op.len);
+        // An op whose bytes were rewritten under us decodes to something else.
+        let decoded = decoder.set_position(at).is_ok() && {
+            decoder.decode_out(&mut instruction);
+            instruction.code() == op.code
+        };
+        let keep = code.insts.len();
+        let bytes = source.bytes.get(at..usize::from(op.end)).unwrap_or_default();
+        let frozen = code.frozen;
+        let mut lifter = Lifter { code, op: *op, bytes, rip: source.rip, mode: source.mode, forms, x87 };
+        let done = decoded
+            && !frozen
+            && FAMILIES.iter().any(|family| {
+                lifter.code.insts.truncate(keep);
+                family(&mut lifter, &instruction).is_some()
+            });
+        if !done {
+            code.insts.truncate(keep);
+            code.insts.push(Inst::Interpret);
+            code.interpreted += 1;
+            // What may change MXCSR or the rest of the SIMD state: what follows
+            // in this block was compiled for the old one.
+            code.frozen |= decoded && changes_simd_state(&instruction);
+            code.sees_x87 |= !decoded || x87::concerns(&instruction);
+        }
+    }
+    let Some(last) = source.ops.last() else { return };
+    if !code.insts.last().is_some_and(Inst::ends) {
+        let next = source.rip.wrapping_add(u64::from(last.end));
+        let interpreted = code.insts.last() == Some(&Inst::Interpret);
+        let leave = last.flags & Op::ENDS_BLOCK != 0 && interpreted;
+        code.insts.push(if leave { Inst::Leave } else { Inst::Jump(source.mode.wrap(next)) });
+    }
+}
+
+impl Mode {
+    /// Cuts an address to the width of this mode's.
+    pub fn wrap(self, address: u64) -> u64 {
+        if self == Self::Long { address } else { address & 0xFFFF_FFFF }
+    }
+
+    /// The natural width of stack and branches.
+    pub fn size(self) -> Size {
+        if self == Self::Long { Size::B64 } else { Size::B32 }
+    }
+}
+
+fn changes_simd_state(i: &Instruction) -> bool {
+    use iced_x86::Mnemonic::*;
+    matches!(i.mnemonic(), Ldmxcsr | Vldmxcsr | Fxrstor | Fxrstor64 | Xrstor | Xrstor64 | Xrstors | Xrstors64)
+}
+
+/// Lifts one instruction.
+pub struct Lifter<'a> {
+    code: &'a mut Code,
+    /// The instruction as decoded by the interpreter.
+    pub op: Op,
+    bytes: &'a [u8],
+    rip: u64,
+    mode: Mode,
+    forms: &'a mut Forms,
+    /// x87 instructions are lifted.
+    x87: bool,
+}
+
+impl Lifter<'_> {
+    fn push(&mut self, inst: Inst) {
+        self.code.insts.push(inst);
+    }
+
+    /// The address of the instruction behind this one.
+    fn next(&self) -> u64 {
+        self.mode.wrap(self.rip.wrapping_add(u64::from(self.op.end)))
+    }
+
+    /// The target of a direct branch.
+    fn target(&self) -> u64 {
+        self.mode.wrap(self.rip.wrapping_add(self.op.imm))
+    }
+
+    /// The memory operand's address.
+    fn address(&self) -> Option<Address> {
+        let op = &self.op;
+        let narrow = match op.flags & Op::EA_MASK {
+            Op::EA_64 => false,
+            Op::EA_32 => true,
+            _ => return None,
+        };
+        let seg = match op.seg() {
+            seg @ (4 | 5) => seg,
+            6 | 7 => NONE,
+            _ if self.mode == Mode::Long => NONE,
+            _ => return None,
+        };
+        let index = if op.index == REG_ZERO { NONE } else { op.index };
+        let mut at =
+            Address { base: op.base, index, scale: op.scale_seg & 3, seg, narrow, disp: i64::from(op.disp) };
+        if op.flags & Op::DISP_FROM_END != 0 {
+            // MOV moffs has its whole address in the immediate.
+            at.disp = if op.base == REG_BLOCK {
+                (i64::from(op.disp)).wrapping_add(self.rip.wrapping_add(u64::from(op.end)) as i64)
+            } else {
+                op.imm as i64
+            };
+            at.base = NONE;
+        } else if op.base == REG_BLOCK {
+            at.base = NONE;
+            at.disp = at.disp.wrapping_add(self.rip as i64);
+        } else if op.base == REG_ZERO {
+            at.base = NONE;
+        }
+        if at.base == NONE && at.index != NONE && i32::try_from(at.disp).is_err() {
+            return None;
+        }
+        if narrow && at.base == NONE && at.index == NONE {
+            at.disp &= 0xFFFF_FFFF;
+            at.narrow = false;
+        }
+        Some(at)
+    }
+
+    fn probe(&mut self, at: Address, bytes: u8, write: bool) {
+        self.push(Inst::Probe { at, bytes, write, aligned: false, share: Share::Alone });
+    }
+
+    /// As [`probe`](Self::probe), for locked operands: split ones are the interpreter's.
+    fn probe_aligned(&mut self, at: Address, bytes: u8, write: bool) {
+        self.push(Inst::Probe { at, bytes, write, aligned: bytes > 1, share: Share::Alone });
+    }
+
+    /// The number of a register operand, 0 to 15, or a high byte register.
+    fn register(&self, i: &Instruction, operand: u32) -> Option<Reg> {
+        (i.op_kind(operand) == OpKind::Register && i.op_register(operand).is_gpr()).then_some(match operand {
+            0 => self.op.dst,
+            1 => self.op.src,
+            _ => self.op.aux,
+        })
+    }
+
+    /// Width of an operand.
+    fn size(&self, i: &Instruction, operand: u32) -> Option<Size> {
+        Size::of(match i.op_kind(operand) {
+            OpKind::Register => i.op_register(operand).size() as u32 * 8,
+            _ => i.memory_size().size() as u32 * 8,
+        })
+    }
+
+    /// An operand to read. Memory is probed, high bytes are fetched to a temporary.
+    fn value(&mut self, i: &Instruction, operand: u32, size: Size) -> Option<Value> {
+        match i.op_kind(operand) {
+            OpKind::Register => {
+                let n = self.register(i, operand)?;
+                if n & Op::HIGH_BYTE != 0 {
+                    self.push(Inst::High { to: T1, of: n & 3 });
+                    return Some(Value::Reg(T1));
+                }
+                Some(Value::Reg(n))
+            }
+            OpKind::Memory => {
+                let at = self.address()?;
+                self.probe(at, size.bytes(), false);
+                Some(Value::Cell)
+            }
+            _ => self.immediate(size).map(Value::Imm),
+        }
+    }
+
+    /// The immediate as an operation of `size` takes it.
+    fn immediate(&self, size: Size) -> Option<i32> {
+        let value = self.op.imm as i64;
+        i32::try_from(match size {
+            Size::B8 => i64::from(value as i8),
+            Size::B16 => i64::from(value as i16),
+            Size::B32 => i64::from(value as i32),
+            Size::B64 => value,
+        })
+        .ok()
+    }
+
+    /// Operand 0 to be read and written, or only read: `f` gets its place. High
+    /// bytes go through a temporary.
+    fn update(
+        &mut self,
+        i: &Instruction,
+        size: Size,
+        write: bool,
+        f: impl FnOnce(&mut Self, Place) -> Option<()>,
+    ) -> Option<()> {
+        if i.op0_kind() == OpKind::Memory {
+            let at = self.address()?;
+            self.probe(at, size.bytes(), write);
+            return f(self, Place::Cell);
+        }
+        let n = self.register(i, 0)?;
+        if n & Op::HIGH_BYTE == 0 {
+            return f(self, Place::Reg(n));
+        }
+        self.push(Inst::High { to: T0, of: n & 3 });
+        f(self, Place::Reg(T0))?;
+        if write {
+            self.push(Inst::SetHigh { to: n & 3, from: T0 });
+        }
+        Some(())
+    }
+
+    /// A stack slot's address: RSP + `by`.
+    fn stack(&self, by: i32) -> Address {
+        Address::at(4, by, self.mode != Mode::Long)
+    }
+
+    /// RSP += `by`.
+    fn move_stack(&mut self, by: i32) {
+        let at = Address::at(4, by, false);
+        self.push(Inst::Lea { to: 4, size: self.mode.size(), at });
+    }
+
+    /// Checks that an address to branch to is canonical.
+    fn check_target(&mut self, n: Reg) {
+        if self.mode == Mode::Long {
+            self.push(Inst::Canonical(n));
+        }
+    }
+
+    fn target_register(&mut self, i: &Instruction, size: Size, to: Reg) -> Option<Reg> {
+        let from = self.value(i, 0, size)?;
+        let to = if matches!(from, Value::Reg(_)) && to == T0 { T0 } else { to };
+        self.push(Inst::Move { size, to: Place::Reg(to), from });
+        debug_assert!(to == T0 || to == ACC);
+        Some(to)
+    }
+}
