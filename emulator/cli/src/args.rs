@@ -56,6 +56,8 @@ pub enum Engine {
     Interp,
     /// Compiled code for what is hot
     Jit,
+    /// Both in lock-step; stops where they differ
+    Verify,
 }
 
 /// The display adapter.
@@ -153,6 +155,14 @@ pub struct RunArgs {
     /// What executes guest instructions
     #[arg(long, value_enum, default_value = "auto")]
     pub engine: Engine,
+
+    /// Room for compiled code
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size)]
+    pub jit_cache: u64,
+
+    /// Write guest code, intermediate steps and host code of each compiled block to a file
+    #[arg(long, value_name = "F")]
+    pub trace_jit: Option<PathBuf>,
 
     /// Guest time: host, or instructions[=MIPS], which makes runs repeatable
     #[arg(long, value_name = "CLOCK", default_value = "host", value_parser = parse_clock)]

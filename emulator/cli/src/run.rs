@@ -81,7 +81,9 @@ fn run_guest(
         Engine::Auto => EngineChoice::Auto,
         Engine::Interp => EngineChoice::Interpreter,
         Engine::Jit => EngineChoice::Jit,
+        Engine::Verify => EngineChoice::Verify,
     };
+    config.jit_cache = args.jit_cache;
     config.control = control.clone();
     match args.display {
         Some(Display::None) => config.display = None,
@@ -110,6 +112,9 @@ fn run_guest(
     let mut machine = Machine::new(config)?;
     if let Some(trace) = trace {
         machine.set_observer(Some(Box::new(TraceWriter::new(trace))));
+    }
+    if let Some(trace) = args.trace_jit.as_deref().map(|path| create(path, "--trace-jit")).transpose()? {
+        machine.trace_compiled(Box::new(trace));
     }
     let limits = Limits { time: args.timeout, instructions: args.max_instructions };
     let outcome = machine.run(limits)?;

@@ -53,6 +53,7 @@ impl RunStats {
         }
         for (name, value) in [
             ("engine", serde_json::to_value(self.engine)),
+            ("jit", serde_json::to_value(self.jit)),
             ("tlb", serde_json::to_value(self.tlb)),
             ("exits", serde_json::to_value(self.exits)),
             ("devices", serde_json::to_value(self.devices)),
@@ -60,6 +61,13 @@ impl RunStats {
             let Ok(serde_json::Value::Object(counters)) = value else { continue };
             let counters: Vec<String> = counters.iter().map(|(key, n)| format!("{key} {n}")).collect();
             text += &format!("\n{name}: {}", counters.join(", "));
+        }
+        if self.jit.instructions != 0 && self.instructions != 0 {
+            let cost = self.jit.compile_s * 1e6 / self.jit.instructions as f64;
+            let outside = self.instructions.saturating_sub(self.jit.retired);
+            let share = outside as f64 * 100.0 / self.instructions as f64;
+            text +=
+                &format!("\ncompiling {cost:.3} us an instruction; {share:.2} % retired in the interpreter");
         }
         text
     }

@@ -4,7 +4,7 @@ use crate::MachineError;
 use crate::stats::{EngineStats, JitStats};
 use glassbox_cpu::{Cpu, Exit, Interpreter};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-use glassbox_jit::Jit;
+use glassbox_jit::{Jit, Verify};
 
 /// What is to execute guest instructions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,17 +16,24 @@ pub enum EngineChoice {
     Interpreter,
     /// The interpreter for what is cold, compiled code for what is hot.
     Jit,
+    /// Both in lock-step, block by block; the run ends at the first difference.
+    Verify,
 }
 
-/// Room for compiled code.
+/// Room for compiled code, in bytes, unless the configuration says otherwise.
+pub const DEFAULT_JIT_CACHE: u64 = 64 << 20;
+
+/// Jumps inside of the code reach 2 GiB.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-const CODE_BYTES: usize = 64 << 20;
+const LARGEST_JIT_CACHE: usize = 1 << 30;
 
 /// The engine of a machine.
 pub(crate) enum Engine {
     Interpreter(Box<Interpreter>),
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     Jit(Box<Jit>),
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    Verify(Box<Verify>),
 }
 
 impl Engine {
@@ -34,13 +41,20 @@ impl Engine {
     ///
     /// # Errors
     /// [`MachineError::NoJit`] where this host has none.
-    pub fn new(choice: EngineChoice) -> Result<Self, MachineError> {
+    pub fn new(choice: EngineChoice, jit_cache: u64) -> Result<Self, MachineError> {
         let interpreter = || Self::Interpreter(Box::default());
         if choice == EngineChoice::Interpreter {
             return Ok(interpreter());
         }
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-        match (Jit::new(CODE_BYTES), choice) {
+        let bytes = usize::try_from(jit_cache).unwrap_or(usize::MAX).min(LARGEST_JIT_CACHE);
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if choice == EngineChoice::Verify {
+            let engine = Verify::new(bytes).map_err(|source| MachineError::NoJit(source.to_string()))?;
+            return Ok(Self::Verify(Box::new(engine)));
+        }
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        match (Jit::new(bytes), choice) {
             (Ok(jit), _) => Ok(Self::Jit(Box::new(jit))),
             (Err(source), EngineChoice::Jit) => Err(MachineError::NoJit(source.to_string())),
             (Err(source), _) => {
@@ -49,7 +63,8 @@ impl Engine {
             }
         }
         #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-        if choice == EngineChoice::Jit {
+        if matches!(choice, EngineChoice::Jit | EngineChoice::Verify) {
+            let _ = jit_cache;
             Err(MachineError::NoJit("it has no compiler for this kind of host yet".into()))
         } else {
             Ok(interpreter())
@@ -62,6 +77,8 @@ impl Engine {
             Self::Interpreter(engine) => engine.run(cpu, budget),
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Self::Jit(engine) => engine.run(cpu, budget),
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Verify(engine) => engine.run(cpu, budget),
         }
     }
 
@@ -70,6 +87,8 @@ impl Engine {
             Self::Interpreter(engine) => engine,
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Self::Jit(engine) => engine.interpreter(),
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Verify(engine) => engine.interpreter(),
         }
     }
 
@@ -79,25 +98,46 @@ impl Engine {
         EngineStats { blocks_run: self.interpreter().blocks_run, blocks_decoded, blocks_invalidated }
     }
 
+    /// How compiled code and interpreter differed, if both ran and did.
+    pub fn difference(&self) -> Option<&str> {
+        match self {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Verify(engine) => engine.difference(),
+            _ => None,
+        }
+    }
+
+    /// Writes what is compiled from now on to `out`. Without a compiler, nothing.
+    pub fn dump_to(&mut self, out: Box<dyn std::io::Write + Send>) {
+        match self {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Jit(engine) => engine.dump_to(out),
+            _ => drop(out),
+        }
+    }
+
     /// What the compiler did.
     pub fn jit_stats(&self) -> JitStats {
-        match self {
-            Self::Interpreter(_) => JitStats::default(),
-            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Self::Jit(engine) => {
-                let c = engine.counters();
-                JitStats {
-                    blocks: c.blocks,
-                    instructions: c.instructions,
-                    interpreted: c.interpreted,
-                    bytes: c.bytes,
-                    links: c.links,
-                    invalidations: c.invalidations,
-                    flushes: c.flushes,
-                    entries: c.entries,
-                    compile_s: c.time.as_secs_f64(),
-                }
-            }
-        }
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        let c = match self {
+            Self::Interpreter(_) => return JitStats::default(),
+            Self::Jit(engine) => engine.counters(),
+            Self::Verify(engine) => engine.counters(),
+        };
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        return JitStats {
+            blocks: c.blocks,
+            instructions: c.instructions,
+            interpreted: c.interpreted,
+            bytes: c.bytes,
+            links: c.links,
+            invalidations: c.invalidations,
+            flushes: c.flushes,
+            entries: c.entries,
+            retired: c.retired,
+            compile_s: c.time.as_secs_f64(),
+        };
+        #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+        JitStats::default()
     }
 }

@@ -12,6 +12,9 @@ pub enum MachineError {
     /// The JIT was asked for and cannot be had.
     #[error("no JIT here: {0}; leave --engine out or use --engine interp")]
     NoJit(String),
+    /// Compiled code did something else than the interpreter.
+    #[error("{0}")]
+    Diverged(String),
     /// Guest RAM.
     #[error(transparent)]
     Memory(#[from] MemoryError),

@@ -77,7 +77,7 @@ impl Machine {
         cpu.seed_entropy(entropy(config.clock));
         let mut machine = Self {
             cpu,
-            engine: Engine::new(config.engine)?,
+            engine: Engine::new(config.engine, config.jit_cache)?,
             board,
             clock,
             control: config.control,
@@ -108,6 +108,12 @@ impl Machine {
         }
         machine.boot()?;
         Ok(machine)
+    }
+
+    /// Writes guest code, steps and host code of each block that is compiled from
+    /// now on to `out`.
+    pub fn trace_compiled(&mut self, out: Box<dyn std::io::Write + Send>) {
+        self.engine.dump_to(out);
     }
 
     /// Watches every instruction from here on, or stops doing so. Slow.

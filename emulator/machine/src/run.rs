@@ -96,7 +96,11 @@ impl Machine {
                 return Ok(Outcome::TimedOut);
             }
             let budget = self.stretch(deadline).min(left);
-            match self.engine.run(&mut self.cpu, budget) {
+            let exit = self.engine.run(&mut self.cpu, budget);
+            if let Some(report) = self.engine.difference() {
+                return Err(MachineError::Diverged(report.to_owned()));
+            }
+            match exit {
                 Exit::Budget => self.exits.budget += 1,
                 Exit::Requested => self.exits.requested += 1,
                 Exit::Halted => {

@@ -59,6 +59,9 @@ pub struct JitStats {
     pub flushes: u64,
     /// Times that compiled code was entered from the run loop.
     pub entries: u64,
+    /// Guest instructions that retired in compiled blocks, those among them that
+    /// call the interpreter included.
+    pub retired: u64,
     /// Seconds spent compiling.
     pub compile_s: f64,
 }

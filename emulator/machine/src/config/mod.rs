@@ -210,6 +210,8 @@ pub struct MachineConfig {
     pub guest_time_limit: Option<Duration>,
     /// What executes the guest.
     pub engine: EngineChoice,
+    /// Bytes of room for compiled code.
+    pub jit_cache: u64,
     /// How other threads reach the machine.
     pub control: Control,
 }
@@ -233,6 +235,7 @@ impl MachineConfig {
             unattended: false,
             guest_time_limit: None,
             engine: EngineChoice::Auto,
+            jit_cache: crate::engine::DEFAULT_JIT_CACHE,
             control: Control::new(),
         }
     }
