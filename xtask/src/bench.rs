@@ -1,9 +1,12 @@
-//! `cargo xtask bench`: a whole Debian boot, beside QEMU TCG where it is there.
+//! `cargo xtask bench`: a whole Debian boot and the guest workloads of
+//! `benches/guest`, beside QEMU TCG.
 
+use crate::table::{Row, Table};
 use crate::{guests, initramfs, shell};
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -11,63 +14,234 @@ const INIT: &str = "#!/bin/busybox sh\n\
     /bin/busybox --install -s /bin\n\
     mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev\n\
     echo \"BOOT-OK $(cat /proc/uptime) $(uname -r)\"\n\
+    [ -n \"$bench\" ] && /workloads $(echo $bench | tr , ' ')\n\
     poweroff -f\n";
 const APPEND: &str = "console=ttyS0 panic=-1 quiet";
+/// What the workloads are, and how many times TCG's speed is the least that is
+/// wanted of us.
+const WORKLOADS: [(&str, f64); 15] = [
+    ("sieve", 2.0),
+    ("fib", 2.0),
+    ("nbody", 8.0),
+    ("matmul", 8.0),
+    ("crc", 1.2),
+    ("chase", 1.2),
+    ("indirect", 2.0),
+    ("ssei", 2.5),
+    ("x87", 5.0),
+    ("memcpy", 6.0),
+    ("syscall", 1.3),
+    ("pagefault", 1.3),
+    ("fork", 1.3),
+    ("pipe", 1.3),
+    ("smc", 1.0),
+];
+const BOOT: (&str, f64) = ("boot", 1.2);
 
-/// Boots the cloud kernel to power-off `runs` times, alternating with QEMU, and
-/// prints medians and their ratio.
+/// What `cargo xtask bench` was asked for.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Runs of each; the median counts
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Run the workloads, too, and compare with another emulator
+    #[arg(long)]
+    peer: Option<crate::peer::Peer>,
+    /// Only these workloads, separated by commas
+    #[arg(long, value_delimiter = ',', requires = "peer")]
+    only: Vec<String>,
+    /// Write the table as Markdown to a file
+    #[arg(long, value_name = "F")]
+    markdown: Option<PathBuf>,
+    /// Write the table as JSON to a file
+    #[arg(long, value_name = "F")]
+    json: Option<PathBuf>,
+    /// Measure this binary instead of building one
+    #[arg(long, value_name = "F")]
+    binary: Option<PathBuf>,
+}
+
+/// A guest: kernel, initial RAM disk.
+struct Guest {
+    kernel: PathBuf,
+    initrd: PathBuf,
+}
+
+/// Seconds of each work in one run, and peak memory in MiB.
+type Times = BTreeMap<String, f64>;
+
+/// Runs the machines in turns and prints medians and their ratios.
 ///
 /// # Errors
 /// Where the guest is missing or does not boot.
-pub fn run(runs: usize) -> Result<()> {
+pub fn run(options: &Options) -> Result<()> {
     guests::fetch()?;
-    let glassbox = shell::glassbox()?;
+    let glassbox = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => shell::glassbox()?,
+    };
     let kernel = guests::kernel("cloud").context("the cloud kernel was not fetched")?;
-    let busybox = guests::busybox("busybox").context("busybox was not fetched")?;
+    let busybox = fs::read(guests::busybox("busybox").context("busybox was not fetched")?)?;
     let initrd = guests::folder().join("initrd-bench.gz");
-    fs::write(&initrd, initramfs::busybox(&fs::read(busybox)?, INIT, &[])?)?;
+    let workloads = if options.peer.is_some() { Some(fs::read(workloads()?)?) } else { None };
+    let extra: Vec<(&str, &[u8])> = workloads.iter().map(|data| ("workloads", &data[..])).collect();
+    fs::write(&initrd, initramfs::busybox(&busybox, INIT, &extra)?)?;
+    let guest = Guest { kernel, initrd };
     let peer = shell::has("qemu-system-x86_64");
+    if options.peer.is_some() && !peer {
+        bail!("qemu-system-x86_64 is missing: install the package qemu-system-x86");
+    }
+    let names: Vec<&str> = match options.peer {
+        Some(_) => WORKLOADS.iter().map(|(name, _)| *name).filter(|name| wanted(options, name)).collect(),
+        None => Vec::new(),
+    };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..runs.max(1) {
-        let mut command = Command::new(&glassbox);
-        command.arg("run").arg(&kernel).arg("--initrd").arg(&initrd);
-        command.args(["--append", APPEND, "--memory", "512M", "--stats", "--timeout", "300s"]);
-        ours.push(boot(&mut command)?);
+    for run in 0..options.runs.max(1) {
+        eprintln!("run {} of {}", run + 1, options.runs.max(1));
+        ours.push(measure(|| ours_command(&glassbox, &guest), &names)?);
         if peer {
-            theirs.push(boot(&mut qemu(&kernel, &initrd))?);
+            theirs.push(measure(|| qemu(&guest), &names)?);
         }
     }
-    let ours = median(ours);
-    println!("boot of {}: Glassbox {ours:.2} s", kernel.display());
-    if peer {
-        let theirs = median(theirs);
-        println!("QEMU TCG {theirs:.2} s; TCG / Glassbox = {:.2}", theirs / ours);
-    } else {
-        println!("QEMU is not installed: no peer to compare with");
+    let mut table = Table::default();
+    for (name, least) in std::iter::once(BOOT).chain(WORKLOADS) {
+        if let Some(ours) = median(&ours, name) {
+            table.rows.push(Row { name, ours, theirs: median(&theirs, name), least, unit: "s" });
+        }
+    }
+    if let Some(ours) = median(&ours, MEMORY) {
+        table.rows.push(Row { name: MEMORY, ours, theirs: median(&theirs, MEMORY), least: 1.5, unit: "MiB" });
+    }
+    print!("{}", table.text());
+    if let Some(path) = &options.markdown {
+        fs::write(path, table.markdown())?;
+    }
+    if let Some(path) = &options.json {
+        fs::write(path, table.json())?;
     }
     Ok(())
 }
 
-fn qemu(kernel: &Path, initrd: &Path) -> Command {
-    let mut command = Command::new("qemu-system-x86_64");
-    command.args(["-accel", "tcg", "-cpu", "max", "-m", "512", "-nographic", "-no-reboot", "-kernel"]);
-    command.arg(kernel).arg("-initrd").arg(initrd).args(["-append", APPEND]);
+/// The row of peak resident memory.
+const MEMORY: &str = "memory";
+
+fn wanted(options: &Options, name: &str) -> bool {
+    options.only.is_empty() || options.only.iter().any(|only| only == name)
+}
+
+/// Builds the workloads, statically linked.
+fn workloads() -> Result<PathBuf> {
+    let source = shell::root().join("benches/guest/workloads.c");
+    let program = guests::folder().join("workloads");
+    let mut command = Command::new("gcc");
+    command.args(["-O2", "-static", "-o"]).arg(&program).arg(source).arg("-lm");
+    shell::run(&mut command)?;
+    Ok(program)
+}
+
+/// Boots once without workloads, for the boot's time and memory, and once with them.
+fn measure(command: impl Fn() -> Command, names: &[&str]) -> Result<Times> {
+    let mut times = boot(command(), APPEND)?;
+    if !names.is_empty() {
+        let append = format!("{APPEND} bench={}", names.join(","));
+        let mut with = boot(command(), &append)?;
+        with.retain(|name, _| names.contains(&name.as_str()));
+        times.extend(with);
+    }
+    Ok(times)
+}
+
+fn ours_command(glassbox: &Path, guest: &Guest) -> Command {
+    let mut command = Command::new(glassbox);
+    command.arg("run").arg(&guest.kernel).arg("--initrd").arg(&guest.initrd);
+    command.args(["--memory", "512M", "--timeout", "1200s"]);
     command
 }
 
-/// Runs a machine to power-off; seconds.
-fn boot(command: &mut Command) -> Result<f64> {
-    let start = Instant::now();
-    let out =
-        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("starting the machine")?;
-    let time = start.elapsed().as_secs_f64();
-    if !String::from_utf8_lossy(&out.stdout).contains("BOOT-OK") {
-        bail!("the guest did not boot: {}", out.status);
-    }
-    Ok(time)
+fn qemu(guest: &Guest) -> Command {
+    let mut command = Command::new("qemu-system-x86_64");
+    command.args(["-accel", "tcg", "-cpu", "max", "-m", "512", "-nographic", "-no-reboot"]);
+    command.arg("-kernel").arg(&guest.kernel).arg("-initrd").arg(&guest.initrd);
+    command
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+/// Runs a machine to power-off and reads what it printed.
+fn boot(mut command: Command, append: &str) -> Result<Times> {
+    command.arg(append_flag(&command)).arg(append);
+    let start = Instant::now();
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .context("starting the machine")?;
+    let watch = peak_memory(child.id());
+    let out = child.wait_with_output()?;
+    let time = start.elapsed().as_secs_f64();
+    let text = String::from_utf8_lossy(&out.stdout);
+    if !text.contains("BOOT-OK") {
+        bail!("the guest did not boot: {}", out.status);
+    }
+    let mut times = results(&text);
+    times.insert(BOOT.0.into(), time);
+    if let Some(mebibytes) = watch.join().ok().flatten() {
+        times.insert(MEMORY.into(), mebibytes);
+    }
+    Ok(times)
+}
+
+/// Ours has two dashes.
+fn append_flag(command: &Command) -> &'static str {
+    if command.get_program().to_string_lossy().contains("qemu") { "-append" } else { "--append" }
+}
+
+/// Samples a process's peak resident memory until it is gone, in MiB.
+fn peak_memory(id: u32) -> std::thread::JoinHandle<Option<f64>> {
+    std::thread::spawn(move || {
+        let mut peak = None;
+        while let Ok(text) = fs::read_to_string(format!("/proc/{id}/status")) {
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            match line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()) {
+                Some(kilobytes) => peak = Some(kilobytes / 1024.0),
+                None => break,
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        peak
+    })
+}
+
+/// The lines `BENCH name seconds` of a console.
+fn results(text: &str) -> Times {
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.trim().strip_prefix("BENCH ")?.split_whitespace();
+            Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
+        })
+        .collect()
+}
+
+fn median(runs: &[Times], name: &str) -> Option<f64> {
+    let mut times: Vec<f64> = runs.iter().filter_map(|run| run.get(name).copied()).collect();
     times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    times.get(times.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_read_from_a_console() {
+        let times = results("BOOT-OK 1 2\r\nBENCH sieve 0.627000\r\nBENCH x\r\n BENCH fib 1e-3\n");
+        assert_eq!(times.len(), 2);
+        assert_eq!((times["sieve"], times["fib"]), (0.627, 0.001));
+    }
+
+    #[test]
+    fn the_median_of_runs_counts() {
+        let runs: Vec<Times> = [3.0, 1.0, 2.0].iter().map(|t| Times::from([("a".into(), *t)])).collect();
+        assert_eq!(median(&runs, "a"), Some(2.0));
+        assert_eq!(median(&runs, "b"), None);
+    }
 }

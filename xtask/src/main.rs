@@ -11,6 +11,7 @@ mod quotes;
 mod roms;
 mod scenarios;
 mod shell;
+mod table;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -41,12 +42,8 @@ enum Task {
     Guests,
     /// Format, clippy, documentation, dependency direction, file sizes, links.
     Check,
-    /// Boot Debian's cloud kernel and show speed; beside QEMU where it is installed.
-    Bench {
-        /// Runs of each; the median counts.
-        #[arg(long, default_value_t = 3)]
-        runs: usize,
-    },
+    /// Boot Debian's cloud kernel and show speed; with `--peer qemu` the workloads, too.
+    Bench(bench::Options),
     /// Compare our processor with the host's on random instructions.
     Oracle(oracle::Options),
     /// Rebuild the checked-in test ROMs; fails when they differ.
@@ -65,7 +62,7 @@ fn main() -> ExitCode {
         Task::Test { full, guest, no_skips } => test::run(full, guest.as_deref(), no_skips),
         Task::Guests => guests::fetch().map(|_| ()),
         Task::Check => check::run(),
-        Task::Bench { runs } => bench::run(runs),
+        Task::Bench(options) => bench::run(&options),
         Task::Oracle(options) => oracle::run(&options),
         Task::Roms { peer: Some(peer), .. } => peer::run(peer),
         Task::Roms { bless, peer: None } => roms::run(bless),
