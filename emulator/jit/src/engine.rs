@@ -8,7 +8,7 @@ use crate::ir::Code;
 use crate::lift::{Forms, Mode, Source, lift};
 use crate::opt::optimise;
 use glassbox_cpu::compiled::{pack_flags, unpack_flags};
-use glassbox_cpu::{Block, Cpu, Exception, Exit, HotCode, Interpreter, LazyFlags, Op, SegReg};
+use glassbox_cpu::{Activity, Block, Cpu, Exception, Exit, HotCode, Interpreter, LazyFlags, Op, SegReg};
 use glassbox_memory::PAGE_MASK;
 use glassbox_x86_spec::control::Cr4;
 use std::io::Write;
@@ -127,6 +127,28 @@ impl Jit {
     /// now on to `out`.
     pub fn dump_to(&mut self, out: Box<dyn Write + Send>) {
         self.tier1.dump = Some(out);
+    }
+
+    /// Executes the instruction at CS:RIP, compiled alone if it has a lowering:
+    /// for comparing instructions one by one.
+    ///
+    /// # Errors
+    /// The fault it raises, which is handed back here. That it could not be
+    /// delivered on the way is taken for granted.
+    pub fn execute_one(&mut self, cpu: &mut Cpu) -> Result<(), Exception> {
+        let block = self.interpreter.block_at(cpu)?;
+        let (start, second, mode) = (block.start, block.second_page, block.mode);
+        let block = Block::new(vec![block.ops[0]], start, second, mode);
+        self.tier1.flush();
+        cpu.fault_chain.clear();
+        let entered = self.tier1.enter(cpu, &block, cpu.state.retired + 1);
+        if entered.is_none() || self.tier1.take_refused() {
+            return self.interpreter.execute_one(cpu);
+        }
+        let Some(fault) = cpu.fault_chain.front() else { return Ok(()) };
+        cpu.state.activity = Activity::Active;
+        cpu.state.cr2 = fault.cr2;
+        Err(Exception { vector: fault.vector, error: fault.error.map(|error| error as u16) })
     }
 
     pub(crate) fn into_tier1(self) -> Tier1 {

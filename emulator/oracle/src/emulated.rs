@@ -108,6 +108,14 @@ impl Emulated {
 
     /// Runs a case; [`Emulated::data`] has the writable data afterwards.
     pub fn run(&mut self, case: &Case) -> Outcome {
+        let mut interpreter = std::mem::take(&mut self.interpreter);
+        let outcome = self.run_by(case, &mut |cpu| interpreter.execute_one(cpu));
+        self.interpreter = interpreter;
+        outcome
+    }
+
+    /// As [`run`](Self::run), with `one` executing an instruction.
+    pub fn run_by(&mut self, case: &Case, one: &mut dyn FnMut(&mut Cpu) -> Result<(), Exception>) -> Outcome {
         let background = std::mem::take(&mut self.background);
         self.poke(DATA_AT, &background);
         self.background = background;
@@ -134,7 +142,7 @@ impl Emulated {
             }
         }
         self.cpu.sync();
-        let result = self.execute(case.bits);
+        let result = self.execute(case.bits, one);
         let fault = result.err().map(|e| Fault {
             vector: e.vector,
             error: u32::from(e.error.unwrap_or(0)),
@@ -145,14 +153,18 @@ impl Emulated {
     }
 
     /// One instruction; a branch to where no code is goes on to the fault there.
-    fn execute(&mut self, bits: u32) -> Result<(), Exception> {
+    fn execute(
+        &mut self,
+        bits: u32,
+        one: &mut dyn FnMut(&mut Cpu) -> Result<(), Exception>,
+    ) -> Result<(), Exception> {
         for _ in 0..REENTRIES {
-            self.interpreter.execute_one(&mut self.cpu)?;
+            one(&mut self.cpu)?;
             let rip = self.cpu.state.rip;
             if rip != layout::entry(bits) {
                 let base = if bits == 16 { 0 } else { CODE };
                 if !(base..base + CODE_LEN).contains(&rip) {
-                    self.interpreter.execute_one(&mut self.cpu)?;
+                    one(&mut self.cpu)?;
                 }
                 return Ok(());
             }

@@ -166,6 +166,10 @@ impl Interpreter {
     /// # Errors
     /// The fault that fetching it raises.
     pub fn block_at(&mut self, cpu: &mut Cpu) -> Result<&Block, Exception> {
+        let watcher = self.watcher.get_or_insert_with(|| cpu.memory.watch_code());
+        if watcher.is_pending() {
+            self.drop_stale(&mut Nothing);
+        }
         let id = self.find(cpu)?;
         self.cache.get(id).ok_or(Exception::UD)
     }

@@ -86,7 +86,8 @@ impl Native {
 
     /// Whether it touches XMM or YMM registers.
     pub fn is_vector(&self) -> bool {
-        self.vex && !self.is_general()
+        self.float
+            || self.vex && !self.is_general()
             || self.fields().iter().any(|f| matches!(f.file, File::Xmm | File::Ymm))
     }
 
@@ -436,6 +437,11 @@ fn excluded(mnemonic: Mnemonic) -> bool {
             | Maskmovq
             | Pcmpestri
             | Pcmpestrm
+            | Pcmpestri64
+            | Pcmpestrm64
+            | Vpcmpestri64
+            | Vpcmpestrm64
+            | Mulx
             | Pcmpistri
             | Pcmpistrm
             | Vpcmpestri
