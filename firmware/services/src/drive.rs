@@ -150,6 +150,17 @@ impl Geometry {
     }
 }
 
+/// What a caller asked for: a call that finds the same again goes on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Transfer {
+    /// It is a write.
+    pub write: bool,
+    /// First sector and count.
+    pub sectors: (u64, u64),
+    /// Where the caller's stack is.
+    pub stack: u32,
+}
+
 /// A drive.
 pub struct Drive {
     /// What kind.
@@ -167,6 +178,12 @@ pub struct Drive {
     /// Place in the order in which drives are tried, from 0; those with one come
     /// before those without.
     pub boot_index: Option<u32>,
+    /// A request that the host is working on.
+    pending: Option<BlockRequest>,
+    /// Numbers of requests.
+    tag: u64,
+    /// How far a transfer came that waits for the host.
+    progress: Option<(Transfer, u64)>,
     /// The guest has locked the medium in: so many times.
     pub locks: u8,
 }
@@ -175,7 +192,19 @@ impl Drive {
     /// A drive with a back end of its own.
     pub fn new(kind: DriveKind, name: impl Into<String>, backend: Box<dyn BlockBackend>) -> Self {
         let seen = backend.medium().map(|m| m.generation);
-        Self { kind, backend, name: name.into(), bus: None, boot_index: None, seen, geometry: None, locks: 0 }
+        Self {
+            kind,
+            backend,
+            name: name.into(),
+            bus: None,
+            boot_index: None,
+            seen,
+            geometry: None,
+            pending: None,
+            tag: 0,
+            progress: None,
+            locks: 0,
+        }
     }
 
     /// Says where it is connected.
@@ -248,6 +277,8 @@ impl Drive {
 
     /// POST: the medium is known, nobody has locked it, and its geometry is looked at anew.
     pub(crate) fn restart(&mut self) {
+        self.settle();
+        self.progress = None;
         self.changed();
         self.geometry = None;
         if std::mem::take(&mut self.locks) > 0 {
@@ -302,10 +333,62 @@ impl Drive {
         self.backend.lock_medium(locked);
     }
 
+    /// Waits for what is under way, and drops its answer.
+    fn settle(&mut self) {
+        if self.pending.take().is_some() {
+            self.backend.drain();
+            while self.backend.poll().is_some() {}
+        }
+    }
+
     fn run(&mut self, request: BlockRequest) -> Result<BlockCompletion, BlockError> {
+        self.settle();
         self.backend.submit(request);
         self.backend.drain();
         self.backend.poll().ok_or_else(|| BlockError::Host("the drive gave no answer".into()))
+    }
+
+    /// Begins a request, or asks for the answer of the same one begun before.
+    /// `None`: the host is still working on it.
+    fn begin(&mut self, request: BlockRequest) -> Option<BlockCompletion> {
+        let same = |old: &BlockRequest| {
+            (old.op, old.offset, old.buffer.len()) == (request.op, request.offset, request.buffer.len())
+        };
+        if !self.pending.as_ref().is_some_and(same) {
+            self.settle();
+            self.tag = self.tag.wrapping_add(1);
+            // The data is the back end's; its length is enough to know it again.
+            let known = BlockRequest { buffer: vec![0; request.buffer.len()], ..request.clone() };
+            self.backend.submit(BlockRequest { tag: self.tag, ..request });
+            self.pending = Some(known);
+        }
+        let answer = self.backend.poll()?;
+        self.pending = None;
+        Some(answer)
+    }
+
+    /// As [`read`](Self::read), without waiting: `None` until the host has answered.
+    pub(crate) fn begin_read(&mut self, offset: u64, len: usize) -> Option<Result<Vec<u8>, BlockError>> {
+        let done = self.begin(BlockRequest::read(0, offset, len))?;
+        Some(done.result.map(|()| done.request.buffer))
+    }
+
+    /// As [`write`](Self::write), without waiting: `None` until the host has answered.
+    pub(crate) fn begin_write(&mut self, offset: u64, bytes: Vec<u8>) -> Option<Result<(), BlockError>> {
+        self.begin(BlockRequest::write(0, offset, bytes)).map(|done| done.result)
+    }
+
+    /// How many sectors of this transfer are done already.
+    pub(crate) fn resume(&mut self, transfer: Transfer) -> u64 {
+        match self.progress.take() {
+            Some((old, done)) if old == transfer => done,
+            _ => 0,
+        }
+    }
+
+    /// So many are, and the call will be made again.
+    pub(crate) fn suspend(&mut self, transfer: Transfer, done: u64) {
+        self.progress = Some((transfer, done));
     }
 }
 

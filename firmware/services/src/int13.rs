@@ -9,7 +9,7 @@ use crate::asm::Assembler;
 use crate::bda;
 use crate::bios::Bios;
 use crate::call::{Call, Flow, GuestFault, ServiceResult};
-use crate::drive::{Drive, Geometry, SECTOR};
+use crate::drive::{Drive, Geometry, SECTOR, Transfer};
 use crate::eltorito::{Emulation, Media};
 use crate::post::rom_vector;
 use crate::registers::SegmentRegister;
@@ -39,10 +39,12 @@ pub(crate) enum Status {
     WriteFault = 0xCC,
 }
 
-/// How a function ended: a status, or a fault of the caller's memory.
+/// How a function ended where it did not end well.
 pub(crate) enum Failure {
     Status(Status),
     Fault(GuestFault),
+    /// The host is still working: the call is to be made again.
+    Wait,
 }
 
 impl From<GuestFault> for Failure {
@@ -186,11 +188,17 @@ pub(crate) fn service(bios: &mut Bios, call: &mut Call<'_>) -> ServiceResult {
         call.set_carry(last != 0)?;
         return Ok(Flow::Done);
     }
+    let before = call.regs;
     let done = if (0x4A..=0x4D).contains(&function) {
         int13_cdrom::el_torito(bios, call, function)
     } else {
         dispatch(bios, call, function, number)
     };
+    if matches!(done, Err(Failure::Wait)) {
+        // Interrupts come in, and the same call is made again.
+        call.regs = before;
+        return Ok(Flow::Spin);
+    }
     finish(call, status_at, done)
 }
 
@@ -242,6 +250,7 @@ fn finish(call: &mut Call<'_>, status_at: u16, done: Done) -> ServiceResult {
         }
         Err(Failure::Status(status)) => status,
         Err(Failure::Fault(fault)) => return Err(fault),
+        Err(Failure::Wait) => return Ok(Flow::Spin),
     };
     call.regs.ax.set_high(status as u8);
     call.set_bda_u8(status_at, status as u8)?;
@@ -278,9 +287,10 @@ pub(crate) fn read_sectors(
     call: &mut Call<'_>,
     (lba, count): (u64, u64),
     buffer: Buffer,
-) -> Result<(u64, Status), GuestFault> {
+) -> Result<(u64, Status), Failure> {
     let size = drive.sector_size();
-    let mut done = 0;
+    let transfer = Transfer { write: false, sectors: (lba, count), stack: call.stack(0) };
+    let mut done = drive.resume(transfer);
     while done < count {
         let n = (count - done).min(CHUNK * SECTOR / size);
         let offset = lba.checked_add(done).and_then(|at| at.checked_mul(size));
@@ -288,19 +298,27 @@ pub(crate) fn read_sectors(
         // Up to the end of the medium, as a controller would.
         let left = drive.sectors().saturating_sub(lba + done);
         let now = n.min(left);
-        match drive.read(offset, (now * size) as usize) {
-            Ok(bytes) => {
-                if !buffer.write(call, done * size, &bytes)? {
-                    return Ok((done, Status::InvalidFunction));
-                }
-            }
-            Err(error) => return Ok((done, status_of(&error, false))),
-        }
-        done += now;
-        if now < n {
+        if now == 0 {
             let none = drive.medium().is_none();
             return Ok((done, if none { Status::NoMedia } else { Status::SectorNotFound }));
         }
+        match drive.begin_read(offset, (now * size) as usize) {
+            None => {
+                drive.suspend(transfer, done);
+                return Err(Failure::Wait);
+            }
+            Some(Ok(bytes)) => {
+                // A page fault of the buffer is retried from here.
+                drive.suspend(transfer, done);
+                if !buffer.write(call, done * size, &bytes)? {
+                    drive.resume(transfer);
+                    return Ok((done, Status::InvalidFunction));
+                }
+                drive.resume(transfer);
+            }
+            Some(Err(error)) => return Ok((done, status_of(&error, false))),
+        }
+        done += now;
     }
     Ok((done, Status::Ok))
 }
@@ -311,19 +329,28 @@ pub(crate) fn write_sectors(
     call: &mut Call<'_>,
     (lba, count): (u64, u64),
     buffer: Buffer,
-) -> Result<(u64, Status), GuestFault> {
+) -> Result<(u64, Status), Failure> {
     let size = drive.sector_size();
-    let mut done = 0;
+    let transfer = Transfer { write: true, sectors: (lba, count), stack: call.stack(0) };
+    let mut done = drive.resume(transfer);
     while done < count {
         let n = (count - done).min(CHUNK * SECTOR / size);
         let offset = lba.checked_add(done).and_then(|at| at.checked_mul(size));
         let Some(offset) = offset else { return Ok((done, Status::SectorNotFound)) };
         let mut bytes = vec![0; (n * size) as usize];
+        drive.suspend(transfer, done);
         if !buffer.read(call, done * size, &mut bytes)? {
+            drive.resume(transfer);
             return Ok((done, Status::InvalidFunction));
         }
-        if let Err(error) = drive.write(offset, bytes) {
-            return Ok((done, status_of(&error, true)));
+        match drive.begin_write(offset, bytes) {
+            None => return Err(Failure::Wait),
+            Some(result) => {
+                drive.resume(transfer);
+                if let Err(error) = result {
+                    return Ok((done, status_of(&error, true)));
+                }
+            }
         }
         done += n;
     }

@@ -78,6 +78,7 @@ pub(crate) fn parameters(geometry: Geometry, count: u8, call: &mut Call<'_>) {
 #[cfg(test)]
 mod tests {
     use crate::bios::BiosConfig;
+    use crate::call::Flow;
     use crate::drive::{Drive, DriveKind};
     use crate::int13::service;
     use crate::registers::SegmentRegister;
@@ -114,6 +115,31 @@ mod tests {
         disk.fail_next(BlockError::NoSpace);
         assert_eq!(call(&mut bench, 0x0301, 0x0101, 0x0080), 0xCC);
         assert!(bench.carry());
+    }
+
+    #[test]
+    fn a_slow_host_is_waited_for_with_interrupts_enabled() {
+        let (mut bench, disk) = bench();
+        disk.hold(true);
+        let enter = |bench: &mut Bench| {
+            (bench.regs.ax.0, bench.regs.cx.0, bench.regs.dx.0, bench.regs.bx.0) =
+                (0x0280, 0x0101, 0x0080, 0);
+            bench.regs.es = SegmentRegister::real(0x1000);
+            bench.run_with(service).unwrap()
+        };
+        assert_eq!(enter(&mut bench), Flow::Spin);
+        assert_eq!(bench.regs.ax.word(), 0x0280, "the same call can be made again");
+        assert_eq!(enter(&mut bench), Flow::Spin);
+        disk.release();
+        assert_eq!(enter(&mut bench), Flow::Done);
+        assert_eq!((bench.regs.ax.word(), bench.host.memory[0x1_0000]), (0x0080, 240));
+        // Another call comes in between: it waits for the first, which begins anew.
+        assert_eq!(enter(&mut bench), Flow::Spin);
+        disk.hold(false);
+        assert_eq!(call(&mut bench, 0x0201, 0x0201, 0x0080), 0);
+        assert_eq!(bench.host.memory[0x1_0000], 224);
+        assert_eq!(enter(&mut bench), Flow::Done);
+        assert_eq!(bench.host.memory[0x1_0000], 240);
     }
 
     #[test]
