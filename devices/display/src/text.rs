@@ -2,6 +2,7 @@
 
 use crate::memory::VideoMemory;
 use crate::registers::Registers;
+use crate::render::is_programmed;
 
 /// One character cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +56,8 @@ impl TextScreen {
 
     pub(crate) fn of(registers: &Registers, memory: &VideoMemory) -> Option<Self> {
         let crtc = &registers.crtc;
-        if registers.dispi.is_enabled() || registers.graphics.is_graphics() {
+        let graphics = registers.dispi.is_enabled() || registers.graphics.is_graphics();
+        if graphics || !is_programmed(registers) {
             return None;
         }
         let columns = crtc.horizontal_displayed();

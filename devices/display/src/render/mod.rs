@@ -28,9 +28,14 @@ pub(crate) fn dimensions(registers: &Registers) -> (u32, u32) {
     }
     let dots = if graphics.is_graphics() { 8 } else { sequencer.dots() };
     let width = (crtc.horizontal_displayed() * dots) << u32::from(sequencer.half_clock());
-    let height = crtc.vertical_displayed();
-    // A CRT controller that nobody has programmed yet shows a line or two.
-    if height < 8 || width < 16 { BLANK_SIZE } else { (width, height) }
+    if is_programmed(registers) { (width, crtc.vertical_displayed()) } else { BLANK_SIZE }
+}
+
+/// Whether there is a picture: a CRT controller that nobody has programmed yet shows
+/// a line or two.
+pub(crate) fn is_programmed(registers: &Registers) -> bool {
+    let crtc = &registers.crtc;
+    registers.dispi.is_enabled() || crtc.vertical_displayed() >= 8 && crtc.horizontal_displayed() >= 2
 }
 
 /// Nothing is shown: the screen is off or the palette is the processor's.
@@ -52,7 +57,7 @@ pub(crate) fn render(source: &Source<'_>, changed: Changed<'_>, frame: &mut Fram
     let registers = source.registers;
     let (width, height) = dimensions(registers);
     frame.begin(width, height);
-    if is_blank(registers) {
+    if is_blank(registers) || !is_programmed(registers) {
         frame.blank();
     } else if registers.dispi.is_enabled() {
         linear::render(registers, source.memory, changed, frame);

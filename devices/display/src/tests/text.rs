@@ -50,6 +50,7 @@ fn the_start_address_scrolls_and_the_line_compare_splits() {
 #[test]
 fn graphics_have_no_text() {
     let mut vga = vga(&Bench::new());
+    assert_eq!(vga.text_screen(), None, "there is no mode after a reset");
     set_mode(&mut vga, &VGA_320);
     assert_eq!(vga.text_screen(), None);
     assert_eq!(vga.dimensions(), (640, 400));

@@ -24,7 +24,7 @@ impl Palette {
         match self {
             Self::Ega => (0..64).map(ega).collect(),
             Self::Cga => (0..64).map(|entry| cga(entry & 7 | entry >> 1 & 8)).collect(),
-            Self::Mono => (0..64).map(|entry| [[0, 0x2a, 0, 0x3f][entry as usize >> 3 & 3]; 3]).collect(),
+            Self::Mono => (0..64).map(|entry| [[0, 0x2a, 0x2a, 0x3f][entry as usize >> 3 & 3]; 3]).collect(),
             Self::Full => full(),
         }
     }
