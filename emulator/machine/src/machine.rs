@@ -101,7 +101,11 @@ impl Machine {
                     (board.drives.clone(), board.tables())
                 };
                 let bios = BuiltIn::new(setup, &placed, tables, machine.cpu.model.signature());
-                boot::map_bios(&machine.cpu.memory, &bios.image())?;
+                let image = bios.image();
+                boot::map_bios(&machine.cpu.memory, &image)?;
+                // With A20 masked an INIT fetches 1 MiB below: chipsets have the ROM there, too.
+                let alias = MASKED_ROM_END - image.0.len() as u64;
+                machine.cpu.memory.map_rom(Gpa(alias), &image.0)?;
                 machine.bios = Some(bios);
             }
             _ => {}
@@ -222,6 +226,8 @@ impl Machine {
     }
 }
 
+/// End of the ROM where address bit 20 is masked.
+const MASKED_ROM_END: u64 = 0xFFF0_0000;
 /// What the RTC of a machine that runs on instructions shows at power-on:
 /// 2026-01-01 00:00:00.
 const REPEATABLE_DATE: i64 = 1_767_225_600;
@@ -248,5 +254,24 @@ fn entropy(clock: ClockMode) -> u64 {
     match clock {
         ClockMode::Instructions { .. } => REPEATABLE_ENTROPY,
         ClockMode::Host => RandomState::new().hash_one(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BuiltInBios;
+
+    #[test]
+    fn the_reset_vector_is_there_with_a20_masked() {
+        let config = MachineConfig { memory: 16 << 20, ..MachineConfig::new(BuiltInBios::default()) };
+        let machine = Machine::new(config).unwrap();
+        let at = |address| {
+            let mut bytes = [0; 16];
+            machine.read_memory(address, &mut bytes).unwrap();
+            bytes
+        };
+        assert_eq!(at(0xFFEF_FFF0), at(0xFFFF_FFF0));
+        assert_ne!(at(0xFFFF_FFF0), [0; 16]);
     }
 }
