@@ -62,7 +62,12 @@ impl InterruptQueue {
     }
 
     /// The oldest signal.
+    #[inline]
     pub fn pop(&self) -> Option<Signal> {
+        // The board asks after each access; mostly there is nothing.
+        if !self.is_pending() {
+            return None;
+        }
         let mut signals = self.signals.lock().unwrap_or_else(PoisonError::into_inner);
         let signal = signals.pop_front();
         self.pending.store(!signals.is_empty(), Ordering::Release);
