@@ -4,6 +4,7 @@ use super::devices::DebugConsole;
 use super::storage::Placed;
 use super::{Board, MmioDevice, PortDevice};
 use crate::{BiosImage, DriveInterface, DriveMedia, Firmware, MachineError};
+use glassbox_chipset::acpi_pm::PM_BLOCK_SIZE;
 use glassbox_cpu::Cpu;
 use glassbox_device_api::{BlockBackend, CharBackend, PortWindow};
 use glassbox_flash::CfiFlash;
@@ -12,6 +13,8 @@ use glassbox_memory::GuestMemory;
 use glassbox_tables::{LoaderFiles, SmbiosConfig, TablesConfig, loader_files, smbios_files};
 
 const FOUR_GIB: u64 = 1 << 32;
+/// Where OVMF takes the power management block to be.
+const OVMF_PM_BASE: u16 = 0xB000;
 /// Type of RAM in the memory map.
 const RAM: u32 = 1;
 /// No suspend to RAM (bit 7 of the fourth byte) nor to disk (of the fifth): the
@@ -41,6 +44,9 @@ impl Board {
             }
             self.mmio.claim(MmioDevice::Flash, FOUR_GIB - size, flash.size());
             self.devices.flash = Some(flash);
+            // OVMF leaves the block where the PM function says it is, but switches off here.
+            let alias = PortWindow { port: OVMF_PM_BASE, len: PM_BLOCK_SIZE, offset: 0 };
+            self.ports.claim(PortDevice::AcpiPm, "power management", &[alias])?;
         }
         let mut items = describe(&self.memory, &self.tables(), processor)?;
         for (name, bytes) in &firmware.files {
