@@ -41,8 +41,8 @@ fn pat_takes_only_memory_types() {
 fn mtrrs_are_checked() {
     let mut cpu = cpu64();
     keeps(&mut cpu, msr::MTRR_PHYS_BASE0, 0xC000_0000);
-    keeps(&mut cpu, msr::MTRR_PHYS_BASE0 + 1, 0x3FFF_C000_0800);
-    refuses(&mut cpu, msr::MTRR_PHYS_BASE0, 1 << 46);
+    keeps(&mut cpu, msr::MTRR_PHYS_BASE0 + 1, 0xFF_C000_0800);
+    refuses(&mut cpu, msr::MTRR_PHYS_BASE0, 1 << 40);
     refuses(&mut cpu, msr::MTRR_PHYS_BASE0, 2);
     refuses(&mut cpu, msr::MTRR_PHYS_BASE0 + 1, 1);
     keeps(&mut cpu, msr::MTRR_FIX4K + 7, 0x0506_0400_0105_0506);
@@ -61,7 +61,7 @@ fn firmware_mtrrs_are_values_that_software_could_write() {
         let value = cpu.read_msr(index).unwrap();
         keeps(&mut cpu, index, value);
     }
-    assert_eq!(cpu.read_msr(0x201), Ok(0x3FFF_C000_0800));
+    assert_eq!(cpu.read_msr(0x201), Ok(0xFF_C000_0800));
     assert_eq!((cpu.read_msr(0x258), cpu.read_msr(0x259)), (Ok(0x0606_0606_0606_0606), Ok(0)));
 }
 
