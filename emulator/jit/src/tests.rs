@@ -295,3 +295,90 @@ fn calls_loops_and_system_instructions_between() {
         compare_programs(&code, count);
     }
 }
+
+#[test]
+fn any_bytes_leave_the_host_alone() {
+    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let mut compiled = 0;
+    for _ in 0..6000 {
+        let code: Vec<u8> = (0..random.below(24) + 2).map(|_| random.next() as u8).collect();
+        let mut cpu = machine(&code);
+        // What ends a block or cannot be decoded is not compared here: only
+        // that compiling it and running it leaves the host alone.
+        randomise(&mut cpu, &mut random);
+        let mut interpreter = Interpreter::new();
+        let Ok(block) = interpreter.block_at(&mut cpu) else { continue };
+        let count = block.ops.len() as u64;
+        let mut jit = Jit::new(1 << 18).unwrap();
+        compiled += u32::from(jit.tier1.enter(&mut cpu, block, count).is_some());
+        assert!(cpu.state.retired <= count);
+    }
+    assert!(compiled > 5000, "only {compiled} blocks ran");
+}
+
+/// A chain of functions that call the next one, so many that a small buffer fills.
+fn many_functions() -> Vec<u8> {
+    let mut code = Vec::new();
+    for n in 0..4000u32 {
+        // add eax, n; xor ecx, eax; jmp +0
+        code.push(0x05);
+        code.extend(n.to_le_bytes());
+        code.extend([0x31, 0xC1, 0xEB, 0x00]);
+    }
+    // dec r15; jnz start (near); jmp $
+    code.extend([0x49, 0xFF, 0xCF, 0x0F, 0x85]);
+    let back = -(code.len() as i32 + 4);
+    code.extend(back.to_le_bytes());
+    code.extend([0xEB, 0xFE]);
+    code
+}
+
+#[test]
+fn a_full_code_buffer_is_emptied_and_filled_anew() {
+    let code = many_functions();
+    let run = |cpu: &mut Cpu| {
+        cpu.state.regs[15] = 60;
+        let mut jit = Jit::new(0).unwrap();
+        jit.run(cpu, 600_000);
+        jit.counters()
+    };
+    let (mut expected, mut got) = (machine(&code), machine(&code));
+    let counters = run(&mut got);
+    assert!(counters.flushes > 0, "{counters:?}");
+    expected.state.regs[15] = 60;
+    Interpreter::new().run(&mut expected, 600_000);
+    assert_eq!(facts(&got), facts(&expected));
+}
+
+#[test]
+fn code_that_rewrites_itself_while_hot_runs_as_written() {
+    // again: inc dword [rip + 1]; mov eax, 0; add ecx, eax; dec r15; jnz again; jmp $
+    let code =
+        [0xFF, 0x05, 1, 0, 0, 0, 0xB8, 0, 0, 0, 0, 0x01, 0xC1, 0x49, 0xFF, 0xCF, 0x75, 0xEE, 0xEB, 0xFE];
+    let prepare = || {
+        let mut cpu = machine(&code);
+        cpu.state.regs[15] = 500;
+        cpu
+    };
+    let (mut expected, mut got) = (prepare(), prepare());
+    let mut jit = Jit::new(1 << 20).unwrap();
+    jit.run(&mut got, 2000);
+    Interpreter::new().run(&mut expected, 2000);
+    assert_eq!(facts(&got), facts(&expected));
+    assert!(got.state.regs[1] > 1000, "the constant was never another");
+}
+
+#[test]
+fn verifying_finds_no_difference_in_loops_calls_and_stores() {
+    // again: push rbx; add [rsp], r15; pop rbx; call f; dec r15; jnz again; jmp $; f: mulsd xmm0, xmm1; ret
+    let code = [
+        0x53, 0x4C, 0x01, 0x3C, 0x24, 0x5B, 0xE8, 0x07, 0, 0, 0, 0x49, 0xFF, 0xCF, 0x75, 0xF0, 0xEB, 0xFE,
+        0xF2, 0x0F, 0x59, 0xC1, 0xC3,
+    ];
+    let mut cpu = machine(&code);
+    cpu.state.regs[15] = 300;
+    let mut engine = crate::Verify::new(1 << 20).unwrap();
+    engine.run(&mut cpu, 2000);
+    assert_eq!(engine.difference(), None);
+    assert!(engine.compared() > 500, "{} blocks compared", engine.compared());
+}

@@ -13,7 +13,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 pub const TARGETS: usize = 32768;
 
 /// One known target, read by compiled code: 32 bytes.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Target {
     /// Linear address.
@@ -24,6 +24,14 @@ pub struct Target {
     pub code: u64,
     /// RAM offset of its code.
     pub start: u64,
+}
+
+impl Default for Target {
+    /// No target: address 0 is one that guests may have code at, but no RAM begins
+    /// at this offset.
+    fn default() -> Self {
+        Self { rip: 0, context: 0, code: 0, start: u64::MAX }
+    }
 }
 
 /// The slot of `rip` in the table of targets; compiled code computes the same.

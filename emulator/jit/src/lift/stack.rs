@@ -1,8 +1,8 @@
 //! PUSH, POP, LEAVE.
 
 use super::{Lifter, Mode};
-use crate::ir::{Address, Inst, Place, Size, T0, Value};
-use iced_x86::{Code, Instruction, Mnemonic};
+use crate::ir::{Address, Inst, Place, T0, Value};
+use iced_x86::{Code, Instruction};
 
 pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
     let size = l.mode.size();
@@ -38,10 +38,7 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
             l.push(Inst::Lea { to: 4, size, at: Address::at(5, bytes, false) });
             l.push(Inst::Move { size, to: Place::Reg(5), from: Value::Reg(T0) });
         }
-        _ => {
-            debug_assert!(i.mnemonic() != Mnemonic::INVALID && size != Size::B8);
-            return None;
-        }
+        _ => return None,
     }
     Some(())
 }
