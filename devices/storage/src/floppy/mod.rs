@@ -359,15 +359,19 @@ impl Floppy {
         self.r.poll_due = Some(self.clock.now() + POLL_TIME);
     }
 
-    /// A reset by DOR or DSR. SPECIFY's values stay; LOCK protects CONFIGURE's.
+    /// A reset by DOR or DSR. SPECIFY's values stay. LOCK protects what CONFIGURE
+    /// said of the FIFO and of precompensation; drives are polled in any case,
+    /// unless CONFIGURE says otherwise before it is done.
     fn software_reset(&mut self) {
         self.r.phase = Phase::IDLE;
         self.r.seeks = [None; 4];
         self.r.senses = [None; 4];
         self.r.poll_due = None;
         self.r.perpendicular &= 0x3c;
-        if !self.r.lock {
-            self.r.config = self.r.config & !CONFIG_THRESHOLD | CONFIG_NO_FIFO;
+        if self.r.lock {
+            self.r.config &= CONFIG_NO_FIFO | CONFIG_THRESHOLD;
+        } else {
+            self.r.config = CONFIG_NO_FIFO;
             self.r.pretrack = 0;
         }
         self.dma.set_request(false);

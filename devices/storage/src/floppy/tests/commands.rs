@@ -20,11 +20,16 @@ fn a_reset_ends_with_one_interrupt_and_four_statuses() {
 }
 
 #[test]
-fn no_polling_no_interrupt() {
+fn polling_is_off_only_when_configured_right_after_the_reset() {
     let mut pc = Pc::new(image(1440));
-    pc.command(&[0x13, 0, 0x10, 0]);
+    // Linux configures it off and resets later, by DSR.
+    pc.command(&[0x13, 0, 0x1a, 0]);
+    pc.floppy.out8(DSR, 0x80);
+    pc.wait();
+    assert_eq!(pc.sense(), [0xc0, 0]);
     pc.floppy.out8(DIGITAL_OUTPUT, 0x18);
     pc.floppy.out8(DIGITAL_OUTPUT, 0x1c);
+    pc.command(&[0x13, 0, 0x10, 0]);
     pc.bench.run(&mut pc.floppy, VmTime::SECOND);
     assert!(!pc.bench.level(IRQ));
     assert_eq!(pc.sense(), [0x80]);
@@ -145,12 +150,12 @@ fn dumpreg_shows_what_was_set() {
     // LOCK protects the FIFO's settings from a software reset.
     pc.floppy.out8(DSR, 0x80);
     pc.command(&[0x0e]);
-    assert_eq!(pc.result()[7..], [0x84, 0x57, 0x11], "GAP and WGATE are cleared");
+    assert_eq!(pc.result()[7..], [0x84, 0x07, 0x11], "GAP and WGATE are cleared");
     pc.command(&[0x14]);
     pc.result();
     pc.floppy.out8(DSR, 0x80);
     pc.command(&[0x0e]);
-    assert_eq!(pc.result()[7..], [0x04, 0x70, 0]);
+    assert_eq!(pc.result()[7..], [0x04, 0x20, 0]);
     pc.floppy.reset(ResetKind::Warm);
     pc.floppy.out8(DIGITAL_OUTPUT, 0x0c);
     pc.command(&[0x0e]);
