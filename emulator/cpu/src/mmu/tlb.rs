@@ -11,6 +11,11 @@ use std::collections::HashMap;
 
 /// Entries in each table; a power of two.
 pub const ENTRIES: usize = 4096;
+/// PCIDs that differ in this have entries of their own, so that two processes in
+/// turns do not evict each other's; a power of two.
+const BANKS: usize = 4;
+/// Entries of all tables: four for each bank, of which three are used.
+const ALL_ENTRIES: usize = ENTRIES * 4 * BANKS;
 const GENERATIONS: u16 = 4096;
 const WRITABLE_WORDS: usize = 1024;
 const LARGE_SHIFT: u32 = 21;
@@ -45,7 +50,9 @@ pub struct Entry {
 
 /// The TLB of one logical processor.
 pub struct Tlb {
-    entries: Box<[Entry; ENTRIES * 4]>,
+    entries: Box<[Entry; ALL_ENTRIES]>,
+    /// The table that plain accesses use.
+    selected: Table,
     /// Index of the current table's first entry.
     base: usize,
     /// Host address of that entry, for compiled code.
@@ -55,7 +62,7 @@ pub struct Tlb {
     /// Generation, table and count of single invalidations: while it is the same,
     /// fetches translate and are allowed as before.
     context: u64,
-    /// Single invalidations and reuses of generations, in `context` above bit 14.
+    /// Single invalidations and reuses of generations, in `context` above bit 17.
     changes: u64,
     next_generation: u16,
     /// Generations of PCIDs that were switched away from.
@@ -83,9 +90,10 @@ impl Tlb {
 
     /// An empty TLB.
     pub fn new() -> Self {
-        let entries = vec![Entry::default(); ENTRIES * 4].into_boxed_slice();
+        let entries = vec![Entry::default(); ALL_ENTRIES].into_boxed_slice();
         Self {
             entries: entries.try_into().unwrap_or_else(|_| unreachable!("the length is the constant's")),
+            selected: Table::User,
             base: 0,
             table: 0,
             generation: 1,
@@ -105,7 +113,8 @@ impl Tlb {
     /// Selects the table that plain accesses use.
     #[inline(always)]
     pub fn select(&mut self, table: Table) {
-        self.base = table as usize * ENTRIES;
+        self.selected = table;
+        self.base = self.first(table);
         self.table = self.entries.as_ptr() as usize + self.base * size_of::<Entry>();
         self.update_context();
     }
@@ -118,13 +127,19 @@ impl Tlb {
 
     #[inline(always)]
     fn update_context(&mut self) {
-        self.context = self.generation | ((self.base / ENTRIES) as u64) << 12 | self.changes << 14;
+        self.context = self.generation | ((self.base / ENTRIES) as u64) << 12 | self.changes << 17;
+    }
+
+    /// Index of a table's first entry, for the current PCID.
+    #[inline(always)]
+    fn first(&self, table: Table) -> usize {
+        ((self.current_pcid as usize & (BANKS - 1)) * 4 + table as usize) * ENTRIES
     }
 
     /// The entry that `gva` maps to in the current table.
     #[inline(always)]
     pub fn entry(&self, gva: u64) -> &Entry {
-        &self.entries[(self.base + slot(gva)) & (ENTRIES * 4 - 1)]
+        &self.entries[(self.base + slot(gva)) & (ALL_ENTRIES - 1)]
     }
 
     /// The tag that a valid entry for `gva` bears.
@@ -135,7 +150,8 @@ impl Tlb {
 
     /// The entry that `gva` maps to in `table`.
     pub fn entry_mut(&mut self, table: Table, gva: u64) -> &mut Entry {
-        &mut self.entries[table as usize * ENTRIES + slot(gva)]
+        let at = self.first(table) + slot(gva);
+        &mut self.entries[at & (ALL_ENTRIES - 1)]
     }
 
     /// Notes that the translation of `gva` comes from a page of `1 << shift` bytes.
@@ -175,7 +191,7 @@ impl Tlb {
             Some(&generation) => self.generation = u64::from(generation),
             None => self.fresh_generation(),
         }
-        self.update_context();
+        self.select(self.selected);
     }
 
     /// The current PCID.
@@ -198,8 +214,8 @@ impl Tlb {
         let first = gva.0 & !((pages << PAGE_SHIFT) - 1);
         for page in 0..pages {
             let at = slot(first + (page << PAGE_SHIFT));
-            for table in 0..3 {
-                self.entries[table * ENTRIES + at] = Entry::default();
+            for table in self.entries.chunks_exact_mut(ENTRIES) {
+                table[at] = Entry::default();
             }
         }
     }
@@ -212,7 +228,11 @@ impl Tlb {
         if self.writable[word] & bit == 0 {
             return;
         }
-        for entry in self.entries.iter_mut() {
+        // Other PCIDs start anew: to look through all their entries takes longer
+        // than to fill the few that are used again.
+        self.pcids.clear();
+        let first = self.first(Table::User);
+        for entry in &mut self.entries[first..first + 3 * ENTRIES] {
             if entry.write != 0 && (entry.write & PAGE_MASK).wrapping_add(entry.addend) == page {
                 entry.write = 0;
             }
