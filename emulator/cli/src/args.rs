@@ -1,5 +1,6 @@
 //! The command line's grammar.
 
+use crate::display::Display;
 use crate::drives::{Bus, DriveSpec, Media, parse_boot};
 use crate::firmware::FirmwareArg;
 use crate::image::ImageArgs;
@@ -7,6 +8,7 @@ use crate::serial::SerialTarget;
 use crate::units::{parse_clock, parse_count, parse_debug_status, parse_duration, parse_port, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use glassbox_cpu::CpuModel;
+use glassbox_input::{KeyScript, Layout};
 use glassbox_machine::ClockMode;
 use regex::bytes::Regex;
 use std::ffi::OsString;
@@ -60,13 +62,8 @@ pub enum Engine {
     Verify,
 }
 
-/// The display adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Display {
-    /// None
-    None,
-    /// A VGA with the Bochs extension
-    Vga,
+fn parse_layout(name: &str) -> Result<Layout, String> {
+    Layout::from_name(name).ok_or_else(|| "give us, uk, de or fr".to_owned())
 }
 
 /// The value of `--boot`.
@@ -139,9 +136,23 @@ pub struct RunArgs {
     #[arg(long, value_name = "ORDER", value_parser = BootOrder::parse)]
     pub boot: Option<BootOrder>,
 
-    /// The display adapter [default: a VGA where drives are booted, none for kernels]
-    #[arg(long, value_enum, value_name = "ADAPTER")]
+    /// The screen: none, vga (an adapter whose picture nobody is shown), window, or
+    /// vnc=ADDRESS:PORT[,password-file=F] [default: vga where drives are booted, none for kernels]
+    #[arg(long, value_name = "WHERE", value_parser = Display::parse)]
     pub display: Option<Display>,
+
+    /// Press keys: `wait "boot:"; type "linux\n"; wait 2s; key ctrl-alt-f2`. What is waited for is
+    /// a regular expression on the text screen or in serial output
+    #[arg(long, value_name = "SCRIPT")]
+    pub keys: Option<KeyScript>,
+
+    /// Keyboard that the guest is set to, for --keys and VNC: us, uk, de or fr
+    #[arg(long, value_name = "LAYOUT", default_value = "us", value_parser = parse_layout)]
+    pub keyboard_layout: Layout,
+
+    /// Write the screen to a file as PNG at the end
+    #[arg(long, value_name = "F")]
+    pub screenshot: Option<PathBuf>,
 
     /// Write the text screen to a file at the end
     #[arg(long, value_name = "F")]

@@ -2,12 +2,12 @@
 
 mod args;
 mod builtin;
+mod display;
 mod drives;
 mod firmware;
 mod image;
 mod outcome;
 mod run;
-mod screen;
 mod serial;
 mod stats;
 mod terminal;

@@ -1,9 +1,9 @@
 //! `glassbox run`.
 
-use crate::args::{Display, Engine, RunArgs};
+use crate::args::{Engine, RunArgs};
+use crate::display::{self, Display, KeyPlayer, Listening, Published, WatchedScreen};
 use crate::drives::{self, Bus, DriveSpec, Kind, Media};
 use crate::firmware::display_rom;
-use crate::screen::{self, WatchedScreen};
 use crate::serial::{self, Flush};
 use crate::stats::RunStats;
 use crate::terminal::{RawMode, tell};
@@ -15,9 +15,11 @@ use glassbox_machine::{
     BootSource, BuiltInBios, Control, DisplayConfig, EngineChoice, Kernel, Limits, Machine, MachineConfig,
     Outcome, Stop, TraceWriter,
 };
+use glassbox_screen::Screen;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Larger files are no kernels, and would be read whole.
 const LARGEST_FILE: u64 = 1 << 30;
@@ -27,22 +29,27 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let boot = Boot::of(args)?;
     // Made first: nobody wants to hear after an hour that it cannot be.
     let stats_json = args.stats_json.as_deref().map(|path| create(path, "--stats-json")).transpose()?;
+    let screenshot = args.screenshot.as_deref().map(|path| create(path, "--screenshot")).transpose()?;
     let screen_text = args.screen_text.as_deref().map(|path| create(path, "--screen-text")).transpose()?;
     let control = Control::new();
     let mut flush = Flush::new(control.clone());
-    let result = run_guest(args, boot, &control, &mut flush);
+    let shown = Published { screen: Screen::default(), speed: Arc::default() };
+    let result = run_shown(args, boot, &control, &mut flush, shown);
     // Whatever happened, what the guest wrote is shown first.
     flush.finish();
     let (mut machine, mut outcome) = result?;
     let screen = machine.text_screen();
     // What came since the last look counts, too.
     if !matches!(outcome, Outcome::Stopped(_))
-        && let Some(stop) = screen.as_ref().and_then(|screen| screen::verdict(&patterns(args), screen))
+        && let Some(stop) = screen.as_ref().and_then(|screen| display::verdict(&patterns(args), screen))
     {
         outcome = Outcome::Stopped(stop);
     }
     if let Some(file) = screen_text {
-        screen::write_text(screen.as_ref(), file)?;
+        display::write_text(screen.as_ref(), file)?;
+    }
+    if let Some(file) = screenshot {
+        display::write_screenshot(&machine, file)?;
     }
     let (code, message) = outcome::explain(&outcome);
     if let Some(message) = message {
@@ -64,12 +71,31 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
     Ok(code)
 }
 
+/// Runs the guest, beside its window if it has one.
+fn run_shown(
+    args: &RunArgs,
+    boot: Boot,
+    control: &Control,
+    flush: &mut Flush,
+    shown: Published,
+) -> anyhow::Result<(Machine, Outcome)> {
+    #[cfg(feature = "window")]
+    if args.display == Some(Display::Window) {
+        let (screen, speed) = (shown.screen.clone(), Arc::clone(&shown.speed));
+        return display::run_beside(&screen, &speed, control, || {
+            run_guest(args, boot, control, flush, shown)
+        });
+    }
+    run_guest(args, boot, control, flush, shown)
+}
+
 /// Builds the machine and runs it, with the terminal raw meanwhile.
 fn run_guest(
     args: &RunArgs,
     boot: Boot,
     control: &Control,
     flush: &mut Flush,
+    shown: Published,
 ) -> anyhow::Result<(Machine, Outcome)> {
     let uses_stdio = args.serial.is_empty() || args.serial.contains(&serial::SerialTarget::Stdio);
     let mut config = MachineConfig::new(boot.source);
@@ -87,11 +113,26 @@ fn run_guest(
     config.control = control.clone();
     match args.display {
         Some(Display::None) => config.display = None,
-        Some(Display::Vga) => config.display = Some(DisplayConfig::default()),
+        Some(_) => config.display = Some(DisplayConfig::default()),
         None => {}
     }
     if !patterns(args).is_empty() {
-        config.screen_watcher = Some(Box::new(WatchedScreen::new(patterns(args), control.clone())));
+        config.screen_watchers.push(Box::new(WatchedScreen::new(patterns(args), control.clone())));
+    }
+    let vnc = match &args.display {
+        Some(Display::Vnc(vnc)) => Some(vnc.start(args.keyboard_layout, &shown.screen, control)?),
+        _ => None,
+    };
+    if let Some(server) = &vnc {
+        tell(&format!("glassbox: VNC clients can connect to {}", server.address()));
+    }
+    if matches!(args.display, Some(Display::Vnc(_) | Display::Window)) {
+        config.screen_watchers.push(Box::new(shown));
+    }
+    let keys = args.keys.as_ref().map(|script| KeyPlayer::new(script, args.keyboard_layout, control.clone()));
+    let keys = keys.transpose()?;
+    if let Some(player) = &keys {
+        config.screen_watchers.push(Box::new(player.clone()));
     }
     let order = args.boot.as_ref().map(|order| order.0.as_slice()).unwrap_or_default();
     config.drives = drives::open_all(&boot.drives, order, args.clock, control)?;
@@ -109,6 +150,10 @@ fn run_guest(
         config.debug_console = target.open(control, flush)?;
     }
     config.serial = watched(serial::open_all(&args.serial, control, flush)?, args, control);
+    if let Some(player) = keys {
+        let listen = |port| -> Box<dyn CharBackend> { Box::new(Listening::new(port, player.clone())) };
+        config.serial = config.serial.map(|port| port.map(listen));
+    }
     let mut machine = Machine::new(config)?;
     if let Some(trace) = trace {
         machine.set_observer(Some(Box::new(TraceWriter::new(trace))));

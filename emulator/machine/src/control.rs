@@ -1,6 +1,8 @@
 //! How other threads stop, wake and feed a running machine.
 
 use glassbox_cpu::CpuSignals;
+use glassbox_input::InputEvent;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,11 +26,17 @@ struct Inner {
     stop: Mutex<Option<Stop>>,
     stop_requested: AtomicBool,
     input: AtomicBool,
+    /// Keys and pointer, oldest first.
+    events: Mutex<VecDeque<InputEvent>>,
+    power_button: AtomicBool,
     /// When the run under way is out of time.
     end: Mutex<Option<Instant>>,
     woken: Mutex<bool>,
     wake: Condvar,
 }
+
+/// Events that wait for the guest.
+const MOST_EVENTS: usize = 4096;
 
 /// A handle on a machine for other threads and for host back ends. Made before
 /// the machine, given to it in its configuration; clones are the same handle.
@@ -56,6 +64,41 @@ impl Control {
     pub fn input_ready(&self) {
         self.0.input.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// A person pressed a key or moved the pointer. What a guest leaves lying for
+    /// too long is lost.
+    pub fn send_input(&self, event: InputEvent) {
+        let mut events = lock(&self.0.events);
+        if events.len() < MOST_EVENTS {
+            events.push_back(event);
+        }
+        drop(events);
+        self.input_ready();
+    }
+
+    /// A person presses the power button: an operating system with ACPI switches
+    /// the machine off in order.
+    pub fn press_power_button(&self) {
+        self.0.power_button.store(true, Ordering::Release);
+        self.input_ready();
+    }
+
+    pub(crate) fn take_power_button(&self) -> bool {
+        self.0.power_button.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn next_event(&self) -> Option<InputEvent> {
+        lock(&self.0.events).pop_front()
+    }
+
+    /// For the event that found no room.
+    pub(crate) fn put_back(&self, event: InputEvent) {
+        lock(&self.0.events).push_front(event);
+    }
+
+    pub(crate) fn has_events(&self) -> bool {
+        !lock(&self.0.events).is_empty()
     }
 
     /// Makes the run loop look at the world again, asleep or not.

@@ -15,6 +15,7 @@
 //! | `boot` | state that firmware and a boot loader leave behind |
 //! | `clock` | guest time from the host's clock or from retired instructions |
 //! | `run` | the run loop |
+//! | `screen`, `input` | who looks at the screen; keys and pointer |
 //! | `control` | how other threads stop, wake and feed the machine |
 //! | `report`, `stats`, `trace` | looking at it |
 
@@ -27,6 +28,7 @@ mod config;
 mod control;
 mod engine;
 mod error;
+mod input;
 mod interrupts;
 mod machine;
 mod report;
@@ -38,7 +40,7 @@ mod trace;
 pub use clock::{DEFAULT_MIPS, TSC_HZ};
 pub use config::{
     BiosImage, BootSector, BootSource, BuiltInBios, ClockMode, DEFAULT_MEMORY, DisplayConfig, DriveConfig,
-    DriveInterface, DriveMedia, Firmware, FlatImage, Kernel, MachineConfig, ScreenWatcher,
+    DriveInterface, DriveMedia, Firmware, FlatImage, Kernel, Look, MachineConfig, ScreenWatcher,
 };
 pub use control::{Control, Stop};
 pub use engine::EngineChoice;

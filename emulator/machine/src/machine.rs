@@ -5,6 +5,7 @@ use crate::board::{Board, Parts};
 use crate::bus::processor::{ProcessorBus, SharedBoard, lock};
 use crate::clock::MachineClock;
 use crate::engine::Engine;
+use crate::input::Pointer;
 use crate::screen::ScreenLook;
 use crate::stats::{DeviceStats, ExitStats, Stats, TlbStats};
 use crate::{BootSource, ClockMode, Control, CrashReport, MachineConfig, MachineError, boot};
@@ -34,6 +35,7 @@ pub struct Machine {
     pub(crate) unattended: bool,
     pub(crate) guest_time_limit: Option<VmTime>,
     pub(crate) screen: ScreenLook,
+    pub(crate) pointer: Pointer,
     /// Since when the processor has been halted with interrupts disabled, and
     /// how many instructions it had retired then.
     pub(crate) dead_since: Option<(u64, VmTime)>,
@@ -89,7 +91,8 @@ impl Machine {
             tsc_offset: 0,
             unattended: config.unattended,
             guest_time_limit: config.guest_time_limit.map(vm_time),
-            screen: ScreenLook::new(config.screen_watcher),
+            screen: ScreenLook::new(config.screen_watchers),
+            pointer: Pointer::default(),
             dead_since: None,
         };
         match &machine.source {

@@ -129,8 +129,17 @@ impl Machine {
         let mut board = lock(&self.board);
         if poll {
             board.poll_host();
+            if self.control.take_power_button() {
+                board.devices.acpi_pm.power_button();
+            }
         }
-        board.service(self.clock.now())
+        let next = board.service(self.clock.now());
+        drop(board);
+        if self.control.has_events() {
+            self.pass_input();
+            return lock(&self.board).service(self.clock.now());
+        }
+        next
     }
 
     /// Does what the guest asked the machine for. An outcome ends the run.

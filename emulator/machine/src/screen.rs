@@ -1,16 +1,20 @@
-//! Looking at the text screen while the guest runs.
+//! Looking at the screen while the guest runs.
 
 use crate::bus::processor::lock;
-use crate::{Machine, ScreenWatcher};
+use crate::{Look, Machine, ScreenWatcher};
 use glassbox_device_api::VmTime;
+use glassbox_display::Frame;
 
-/// Guest time between two looks.
-const INTERVAL: VmTime = VmTime(50_000_000);
+/// Guest time between two looks at text.
+const TEXT_INTERVAL: VmTime = VmTime(50_000_000);
+/// Guest time between two pictures: 60 a second.
+const PICTURE_INTERVAL: VmTime = VmTime(16_666_667);
 
 /// Who looks, and when next.
 #[derive(Default)]
 pub(crate) struct ScreenLook {
-    watcher: Option<Box<dyn ScreenWatcher>>,
+    watchers: Vec<Box<dyn ScreenWatcher>>,
+    frame: Option<Box<Frame>>,
     next: VmTime,
     /// Instructions that had retired at the last look: without more of them
     /// nothing has changed.
@@ -18,28 +22,44 @@ pub(crate) struct ScreenLook {
 }
 
 impl ScreenLook {
-    pub fn new(watcher: Option<Box<dyn ScreenWatcher>>) -> Self {
-        Self { watcher, ..Self::default() }
+    pub fn new(watchers: Vec<Box<dyn ScreenWatcher>>) -> Self {
+        let pictures = watchers.iter().any(|watcher| watcher.wants_pictures());
+        Self { watchers, frame: pictures.then(Box::default), ..Self::default() }
+    }
+
+    fn deadline(&self) -> Option<VmTime> {
+        self.watchers.iter().filter_map(|watcher| watcher.deadline()).min()
     }
 }
 
 impl Machine {
     /// Looks, if it is time.
     pub(crate) fn look_at_screen(&mut self) {
-        if self.screen.watcher.is_none() || self.clock.now() < self.screen.next {
+        if self.screen.watchers.is_empty() {
             return;
         }
-        self.screen.next = self.clock.now() + INTERVAL;
+        let now = self.clock.now();
+        let wanted = self.screen.deadline().is_some_and(|deadline| deadline <= now);
+        if now < self.screen.next && !wanted {
+            return;
+        }
+        let interval = if self.screen.frame.is_some() { PICTURE_INTERVAL } else { TEXT_INTERVAL };
+        self.screen.next = now + interval;
         self.screen.seen = self.cpu.state.retired;
-        let text = lock(&self.board).text_screen();
-        if let (Some(text), Some(watcher)) = (text, &mut self.screen.watcher) {
-            watcher.look(&text);
+        let board = lock(&self.board);
+        let changes = self.screen.frame.as_mut().and_then(|frame| board.frame(frame));
+        let text = board.text_screen();
+        drop(board);
+        let picture = self.screen.frame.as_deref().zip(changes.as_ref());
+        let look = Look { now, retired: self.cpu.state.retired, text: text.as_ref(), picture };
+        for watcher in &mut self.screen.watchers {
+            watcher.look(&look);
         }
     }
 
     /// When a processor that waits is to look once more, at the latest.
     pub(crate) fn next_look(&self) -> Option<VmTime> {
-        let stale = self.screen.watcher.is_some() && self.screen.seen != self.cpu.state.retired;
-        stale.then_some(self.screen.next)
+        let ran = !self.screen.watchers.is_empty() && self.screen.seen != self.cpu.state.retired;
+        [ran.then_some(self.screen.next), self.screen.deadline()].into_iter().flatten().min()
     }
 }

@@ -4,7 +4,7 @@ use super::capture::{Capture, Goal};
 use super::case::{Case, Expectation};
 use super::rom;
 use super::screen::ScreenCapture;
-use glassbox_machine::{Control, Limits, Machine, MachineConfig, Outcome, ScreenWatcher};
+use glassbox_machine::{Control, Limits, Machine, MachineConfig, Outcome};
 use std::fmt::Write;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -95,7 +95,7 @@ fn execute(case: &Case) -> anyhow::Result<Report> {
     if !expect.screen.is_empty() || !expect.screen_not.is_empty() {
         config.display.get_or_insert_default();
     }
-    config.screen_watcher = Some(Box::new(screen.clone()));
+    config.screen_watchers.push(Box::new(screen.clone()));
     config.unattended = true;
     config.guest_time_limit = Some(case.timeout);
     config.control = control;
@@ -103,7 +103,7 @@ fn execute(case: &Case) -> anyhow::Result<Report> {
     let limits = Limits { time: Some(case.timeout), instructions: Some(case.max_instructions) };
     let outcome = machine.run(limits)?;
     if let Some(last) = machine.text_screen() {
-        screen.clone().look(&last);
+        screen.take(&last);
     }
     let instructions = machine.stats().instructions;
 

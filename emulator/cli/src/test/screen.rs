@@ -1,8 +1,8 @@
 //! What the text screen shows: matched while the guest runs, and kept for the report.
 
 use super::capture::Goal;
-use crate::screen::rows;
-use glassbox_machine::{ScreenWatcher, TextScreen};
+use crate::display::rows;
+use glassbox_machine::{Look, ScreenWatcher, TextScreen};
 use regex::bytes::Regex;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,7 +50,16 @@ impl ScreenCapture {
 }
 
 impl ScreenWatcher for ScreenCapture {
-    fn look(&mut self, screen: &TextScreen) {
+    fn look(&mut self, look: &Look<'_>) {
+        if let Some(screen) = look.text {
+            self.take(screen);
+        }
+    }
+}
+
+impl ScreenCapture {
+    /// Takes what the screen says now.
+    pub fn take(&self, screen: &TextScreen) {
         let rows = rows(screen);
         let mut state = self.lock();
         let State { rows: seen, wanted, forbidden, offence, goal } = &mut *state;
@@ -82,19 +91,18 @@ mod tests {
     #[test]
     fn rows_are_matched_and_what_is_missing_is_named() {
         let regex = |text: &str| vec![Regex::new(text).unwrap()];
-        let mut capture =
-            ScreenCapture::new(&regex("^C:"), &regex("error"), Goal::new(1, true, Control::new()));
+        let capture = ScreenCapture::new(&regex("^C:"), &regex("error"), Goal::new(1, true, Control::new()));
         let screen = |text: &str| {
             let cells = text.bytes().map(|code| TextCell { code, attribute: 7 }).collect::<Vec<_>>();
             TextScreen { columns: cells.len() as u32, rows: 1, cells, ..TextScreen::default() }
         };
-        capture.look(&screen("an error "));
+        capture.take(&screen("an error "));
         let faults = capture.faults();
         assert_eq!(
             faults,
             ["the screen says `an error`, which matches `error`", "no row of the screen matches `^C:`"]
         );
-        capture.look(&screen("C:\\>"));
+        capture.take(&screen("C:\\>"));
         assert_eq!((capture.faults().len(), capture.shown()), (1, "  C:\\>\n".into()));
     }
 }

@@ -4,7 +4,7 @@ mod drives;
 mod screen;
 
 pub use drives::{DisplayConfig, DriveConfig, DriveInterface, DriveMedia};
-pub use screen::ScreenWatcher;
+pub use screen::{Look, ScreenWatcher};
 
 use crate::{Control, EngineChoice};
 use glassbox_cpu::CpuModel;
@@ -197,8 +197,8 @@ pub struct MachineConfig {
     /// The display adapter, a VGA; [`new`](Self::new) gives one to machines that
     /// start with firmware.
     pub display: Option<DisplayConfig>,
-    /// Looks at the text screen from time to time.
-    pub screen_watcher: Option<Box<dyn ScreenWatcher>>,
+    /// Who looks at the screen from time to time.
+    pub screen_watchers: Vec<Box<dyn ScreenWatcher>>,
     /// Guest time.
     pub clock: ClockMode,
     /// The I/O port of the exit device, if there is to be one.
@@ -229,7 +229,7 @@ impl MachineConfig {
             flash: None,
             debug_console: None,
             drives: Vec::new(),
-            screen_watcher: None,
+            screen_watchers: Vec::new(),
             clock: ClockMode::Host,
             debug_exit: None,
             unattended: false,

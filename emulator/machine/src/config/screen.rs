@@ -1,10 +1,35 @@
 //! Who looks at the screen while the guest runs.
 
-use glassbox_display::TextScreen;
+use glassbox_device_api::VmTime;
+use glassbox_display::{Changes, Frame, TextScreen};
 
-/// Looks at the text screen.
+/// What there is to see.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// Guest time.
+    pub now: VmTime,
+    /// Instructions that have retired.
+    pub retired: u64,
+    /// The text screen; `None` in graphics modes.
+    pub text: Option<&'a TextScreen>,
+    /// The picture and what of it changed since the last look; `None` where nobody
+    /// [wants](ScreenWatcher::wants_pictures) it.
+    pub picture: Option<(&'a Frame, &'a Changes)>,
+}
+
+/// Looks at the screen.
 pub trait ScreenWatcher: Send {
-    /// What it says now. Called about every 50 ms of guest time in which the guest
-    /// has run, and not at all in graphics modes.
-    fn look(&mut self, screen: &TextScreen);
+    /// Called about every 50 ms of guest time in which the guest has run, every
+    /// 16 ms where somebody wants pictures, and at the [`deadline`](Self::deadline).
+    fn look(&mut self, look: &Look<'_>);
+
+    /// Whether pictures are to be made.
+    fn wants_pictures(&self) -> bool {
+        false
+    }
+
+    /// When the next look is wanted even if the guest sleeps.
+    fn deadline(&self) -> Option<VmTime> {
+        None
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::watch::Patterns;
 use anyhow::Context;
-use glassbox_machine::{Control, ScreenWatcher, Stop, TextScreen};
+use glassbox_machine::{Control, Look, ScreenWatcher, Stop, TextScreen};
 use std::fs::File;
 use std::io::Write;
 
@@ -41,7 +41,8 @@ impl WatchedScreen {
 }
 
 impl ScreenWatcher for WatchedScreen {
-    fn look(&mut self, screen: &TextScreen) {
+    fn look(&mut self, look: &Look<'_>) {
+        let Some(screen) = look.text else { return };
         let rows = rows(screen);
         if rows == self.seen {
             return;

@@ -1,0 +1,41 @@
+//! What becomes of the screen: read as text, shown, saved as a picture; and the
+//! keys that a script presses.
+
+mod keys;
+mod show;
+mod target;
+mod text;
+#[cfg(feature = "window")]
+mod window;
+
+pub use keys::{KeyPlayer, Listening};
+pub use show::{Published, VncArgs};
+pub use target::Display;
+pub use text::{WatchedScreen, rows, verdict, write_text};
+#[cfg(feature = "window")]
+pub use window::run_beside;
+
+use anyhow::Context;
+use glassbox_machine::{Frame, Machine};
+use glassbox_screen::{Picture, write_png};
+use std::fs::File;
+use std::io::BufWriter;
+
+/// A frame of the machine as a picture of the host.
+fn copy(frame: &Frame, to: &mut Picture) {
+    (to.width, to.height) = (frame.width() as usize, frame.height() as usize);
+    to.pixels.clear();
+    to.pixels.extend_from_slice(frame.pixels());
+}
+
+/// Writes the screen as PNG.
+///
+/// # Errors
+/// Without a display, and where the file cannot be written.
+pub fn write_screenshot(machine: &Machine, file: File) -> anyhow::Result<()> {
+    let mut frame = Frame::new();
+    machine.frame(&mut frame).context("--screenshot: this machine has no display; add --display vga")?;
+    let mut picture = Picture::default();
+    copy(&frame, &mut picture);
+    write_png(&picture, BufWriter::new(file)).context("--screenshot cannot be written: is the disk full?")
+}
