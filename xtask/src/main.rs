@@ -3,6 +3,8 @@
 mod apt;
 mod bench;
 mod check;
+mod disk_scenarios;
+mod disks;
 mod guests;
 mod initramfs;
 mod oracle;
@@ -39,7 +41,11 @@ enum Task {
         no_skips: bool,
     },
     /// Download and unpack the guests that tests boot into target/guests/.
-    Guests,
+    Guests {
+        /// Make the disk images, too.
+        #[arg(long)]
+        disks: bool,
+    },
     /// Format, clippy, documentation, dependency direction, file sizes, links.
     Check,
     /// Boot Debian's cloud kernel and show speed; with `--peer qemu` the workloads, too.
@@ -60,7 +66,9 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Test { full, guest, no_skips } => test::run(full, guest.as_deref(), no_skips),
-        Task::Guests => guests::fetch().map(|_| ()),
+        Task::Guests { disks } => {
+            guests::fetch().and_then(|()| if disks { disks::build(None) } else { Ok(()) })
+        }
         Task::Check => check::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Oracle(options) => oracle::run(&options),

@@ -176,29 +176,34 @@ impl Scenario {
     }
 }
 
+/// Runs one test, prints its line and counts it: passed, failed, skipped.
+pub fn report(name: &str, tally: &mut (u32, u32, u32), run: impl FnOnce() -> Result<Outcome>) {
+    let start = std::time::Instant::now();
+    let result = run();
+    let time = start.elapsed().as_secs_f32();
+    match result {
+        Ok(Outcome::Passed) => {
+            tally.0 += 1;
+            println!("guest {name} ... ok ({time:.1} s)");
+        }
+        Ok(Outcome::Skipped(why)) => {
+            tally.2 += 1;
+            println!("guest {name} ... skipped: {why}");
+        }
+        Err(error) => {
+            tally.1 += 1;
+            println!("guest {name} ... FAILED ({time:.1} s)\n{error:#}");
+        }
+    }
+}
+
 /// Boots the scenarios whose names contain `filter` and prints a line for each.
 /// Returns how many passed, failed and were skipped.
 pub fn run_all(filter: Option<&str>) -> Result<(u32, u32, u32)> {
     let glassbox = shell::glassbox()?;
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let mut tally = (0, 0, 0);
     for scenario in SCENARIOS.iter().filter(|s| filter.is_none_or(|f| s.name.contains(f))) {
-        let start = std::time::Instant::now();
-        let result = scenario.run(&glassbox);
-        let time = start.elapsed().as_secs_f32();
-        match result {
-            Ok(Outcome::Passed) => {
-                passed += 1;
-                println!("guest {} ... ok ({time:.1} s)", scenario.name);
-            }
-            Ok(Outcome::Skipped(why)) => {
-                skipped += 1;
-                println!("guest {} ... skipped: {why}", scenario.name);
-            }
-            Err(error) => {
-                failed += 1;
-                println!("guest {} ... FAILED ({time:.1} s)\n{error:#}", scenario.name);
-            }
-        }
+        report(scenario.name, &mut tally, || scenario.run(&glassbox));
     }
-    Ok((passed, failed, skipped))
+    Ok(tally)
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that has to pass.
 
-use crate::{guests, roms, scenarios, shell};
+use crate::{disk_scenarios, disks, guests, roms, scenarios, shell};
 use anyhow::{Result, bail};
 
 /// Runs all tests.
@@ -20,10 +20,14 @@ pub fn run(full: bool, guest: Option<&str>, no_skips: bool) -> Result<()> {
         shell::run(&mut tests)?;
         roms::run(false)?;
     }
-    if let Err(error) = guests::fetch() {
+    if let Err(error) =
+        guests::fetch().and_then(|()| disks::build(Some(&disk_scenarios::images(guest, full))))
+    {
         eprintln!("guests are missing: {error:#}");
     }
-    let (passed, failed, skipped) = scenarios::run_all(guest)?;
+    let kernels = scenarios::run_all(guest)?;
+    let disks = disk_scenarios::run_all(guest, full)?;
+    let (passed, failed, skipped) = (kernels.0 + disks.0, kernels.1 + disks.1, kernels.2 + disks.2);
     println!("guests: {passed} passed, {failed} failed, {skipped} skipped");
     if failed != 0 {
         bail!("{failed} guest tests failed");
