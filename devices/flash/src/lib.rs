@@ -6,7 +6,7 @@
 //! identifiers or query data until the command FFh.
 //!
 //! **Safety of the contents.** The contents are kept in memory and on a
-//! [`BlockBackend`]. Each change is sent there at once and in order, one at a time,
+//! `BlockBackend`. Each change is sent there at once and in order, one at a time,
 //! and followed by a flush whenever the queue runs empty, so that the file is always
 //! what the chip held at some moment: firmware that survives a power cut survives
 //! the end of this process at any time. A change that cannot be stored makes

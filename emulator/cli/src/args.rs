@@ -113,9 +113,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     pub append: Option<String>,
 
-    /// Add a drive: file=F[,if=ide|ahci|virtio|nvme|floppy][,media=disk|cdrom]
-    /// [,format=raw|qcow2|vmdk|vdi|vhd|vhdx][,readonly][,ephemeral]
-    /// [,cache=writeback|writethrough|unsafe][,serial=S][,bootindex=N]
+    /// Add a drive: file=F and, each after a comma, any of if=ide|ahci|virtio|nvme|floppy,
+    /// media=disk|cdrom, format=raw|qcow2|vmdk|vdi|vhd|vhdx, readonly, ephemeral,
+    /// cache=writeback|writethrough|unsafe, serial=S, bootindex=N
     #[arg(long, value_name = "SPEC", value_parser = DriveSpec::parse)]
     pub drive: Vec<DriveSpec>,
 

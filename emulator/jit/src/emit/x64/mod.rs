@@ -1,7 +1,7 @@
 //! The x86-64 back end.
 //!
-//! Guest registers are host registers ([`map`]), guest flags the host's where
-//! they can be ([`flags`]), guest vectors the host's ([`vectors`]). What a step
+//! Guest registers are host registers (`map`), guest flags the host's where
+//! they can be (`flags`), guest vectors the host's (`vectors`). What a step
 //! leaves to the interpreter is called from behind the block, so that the
 //! straight way has no jumps.
 
