@@ -40,6 +40,8 @@ pub struct CompiledContext {
     pub slots: [u64; 8],
     /// Faults that were delivered without leaving compiled code, since it was entered.
     pub faults: u32,
+    /// One block is to run and nothing behind it, not even a fault's handler.
+    pub alone: bool,
     /// The inbox of code that was overwritten.
     pub watcher: Option<std::sync::Arc<glassbox_memory::CodeWatcher>>,
 }
@@ -248,6 +250,7 @@ impl Cpu {
             && !self.stepping
             && !self.state.interrupt_shadow
             && !self.slow_access
+            && !self.compiled.alone
             && !stale
             && self.flat_code();
         if quiet { OpEnd::Elsewhere } else { OpEnd::Leave }

@@ -3,7 +3,7 @@
 
 use crate::cache::{Blocks, CodeBuffer, Compiled, Key};
 use crate::emit::x64::thunks::{self, Thunks, reason};
-use crate::emit::x64::{Destination, Target, emit, host_supports};
+use crate::emit::x64::{Destination, Emitted, Target, emit, host_supports};
 use crate::ir::Code;
 use crate::lift::{Forms, Mode, Source, lift};
 use crate::opt::optimise;
@@ -275,38 +275,17 @@ impl Tier1 {
         if self.buffer.room() < block.ops.len() * WORST_INSTRUCTION + WORST_BLOCK {
             self.flush();
         }
-        self.bytes.resize(block.code_bytes() as usize, 0);
-        cpu.memory.read_slice_at(block.start, &mut self.bytes);
         let ops: Box<[Op]> = block.ops.clone();
-        let source = Source { bytes: &self.bytes, ops: &ops, rip: key.0, mode };
-        lift(source, &mut self.forms, &mut self.code);
-        optimise(&mut self.code);
         let base = self.buffer.next();
-        let (rip, start, _) = key;
-        let destination = |to: u64| {
-            if to & PAGE_MASK != rip & PAGE_MASK {
-                return Destination::Far;
-            }
-            match self.blocks.find((to, start & PAGE_MASK | to & !PAGE_MASK, key.2)) {
-                Some(index) => Destination::Code(self.blocks.get(index).code),
-                None => Destination::Linkable,
-            }
-        };
-        let target = Target {
-            base,
-            thunks: self.thunks,
-            targets: self.blocks.targets(),
-            la57: self.la57,
-            destination: &destination,
-        };
-        let emitted = emit(&self.code, source, &target)?;
+        let emitted = self.assemble(cpu, &ops, mode, key)?;
         if !self.buffer.append(&emitted.code) {
             return None;
         }
-        if let Some(out) = &mut self.dump {
-            let guest = crate::dump::guest(source, &self.code);
+        if self.dump.is_some() {
+            let text = self.text(&ops, mode, key.0, &emitted.code);
+            let written = self.dump.as_mut().map(|out| writeln!(out, "{text}"));
             // A trace that cannot be written is no reason to stop the guest.
-            if let Err(error) = writeln!(out, "{guest}{}", crate::dump::host(&emitted.code)) {
+            if let Some(Err(error)) = written {
                 log::warn!("the trace of compiled blocks ends: {error}");
                 self.dump = None;
             }
@@ -322,18 +301,56 @@ impl Tier1 {
         Some(index)
     }
 
+    /// Host code of a block, for the end of the buffer.
+    fn assemble(&mut self, cpu: &Cpu, ops: &[Op], mode: Mode, key: Key) -> Option<Emitted> {
+        let (rip, start, _) = key;
+        self.bytes.resize(ops.last().map_or(0, |op| usize::from(op.end)), 0);
+        cpu.memory.read_slice_at(start, &mut self.bytes);
+        let source = Source { bytes: &self.bytes, ops, rip, mode };
+        lift(source, &mut self.forms, &mut self.code);
+        optimise(&mut self.code);
+        let destination = |to: u64| {
+            if to & PAGE_MASK != rip & PAGE_MASK {
+                return Destination::Far;
+            }
+            match self.blocks.find((to, start & PAGE_MASK | to & !PAGE_MASK, key.2)) {
+                Some(index) => Destination::Code(self.blocks.get(index).code),
+                None => Destination::Linkable,
+            }
+        };
+        let target = Target {
+            base: self.buffer.next(),
+            thunks: self.thunks,
+            targets: self.blocks.targets(),
+            la57: self.la57,
+            destination: &destination,
+        };
+        emit(&self.code, source, &target)
+    }
+
+    /// What was assembled last, in words.
+    fn text(&self, ops: &[Op], mode: Mode, rip: u64, host: &[u8]) -> String {
+        let source = Source { bytes: &self.bytes, ops, rip, mode };
+        format!("{}{}", crate::dump::guest(source, &self.code), crate::dump::host(host))
+    }
+
     /// Whether the block that was to run could not, for the SIMD state; forgets it.
     pub(crate) fn take_refused(&mut self) -> bool {
         self.refused.take().is_some()
     }
 
-    /// The block that was compiled last, in words.
-    pub(crate) fn describe_last(&self) -> String {
-        format!("the block that was compiled last:\n{}", crate::ir::show(&self.code))
+    /// The block at `rip` and what it is compiled to, in words.
+    pub(crate) fn describe(&mut self, cpu: &Cpu, block: &Block, rip: u64) -> String {
+        let key = (rip, block.start, block.mode.key());
+        let Some(mode) = lift_mode(cpu, block) else { return String::new() };
+        match self.assemble(cpu, &block.ops, mode, key) {
+            Some(emitted) => self.text(&block.ops, mode, rip, &emitted.code),
+            None => String::new(),
+        }
     }
 
     /// Drops all compiled code. Never called while any of it runs.
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         self.buffer.truncate(self.thunks.size.next_multiple_of(16));
         self.blocks.clear();
         self.link = None;

@@ -2,8 +2,9 @@
 //! program but does not run on the processor.
 
 use super::walk::Access;
-use crate::{Cpu, Exception};
+use crate::{Cpu, CpuState, Exception};
 use glassbox_memory::{Gva, PAGE_MASK, PAGE_SIZE};
+use glassbox_x86_spec::control::Cr4;
 
 impl Cpu {
     /// Loads from a linear address with the rights of the running program, page by
@@ -37,6 +38,19 @@ impl Cpu {
     /// Delivers a fault as one of the instruction at RIP, between two runs.
     pub fn deliver_fault(&mut self, fault: Exception) {
         self.raise(fault);
+    }
+
+    /// Goes to a state that this processor was in, or might be; translations of
+    /// another address space are dropped. RAM is the caller's business.
+    pub fn restore(&mut self, state: &CpuState) {
+        let space = |s: &CpuState| (s.cr0, s.cr3, s.cr4, s.efer, s.a20);
+        if space(state) != space(&self.state) {
+            let pcid = if state.cr4.contains(Cr4::PCIDE) { state.cr3 & 0xFFF } else { 0 };
+            self.tlb.flush_all();
+            self.tlb.switch_pcid(pcid as u16);
+        }
+        self.state.clone_from(state);
+        self.sync();
     }
 
     /// The pieces of a linear range that lie in one page each.

@@ -150,6 +150,10 @@ impl Emitter<'_> {
     /// To be called before a step: makes the flags that it reads, or keeps while
     /// it changes others, the host's, and saves what it would make unmakeable.
     pub fn flags_before(&mut self, inst: &Inst) {
+        if *inst == Inst::Interpret {
+            // It stores them itself, by the recipe if need be.
+            return;
+        }
         let effect = inst.effect();
         let kept = self.live & !effect.writes;
         if effect.reads != 0 || effect.changes() && kept != 0 {
