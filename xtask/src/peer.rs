@@ -21,6 +21,8 @@ pub enum Peer {
 struct Rom {
     name: String,
     file: String,
+    /// It takes the place of the BIOS.
+    is_bios: bool,
     /// Why the peer does not run it.
     not_run: Option<String>,
     /// Whether it resets the machine on purpose.
@@ -63,7 +65,7 @@ pub fn run(peer: Peer) -> Result<()> {
             println!("{:<14} not run: {reason}", rom.name);
             continue;
         }
-        let outcome = run_one(program, &folder.join(&rom.file), rom.reboots)?;
+        let outcome = run_one(program, &folder, &rom)?;
         let passed = outcome.checks - outcome.failed - outcome.deviations;
         let note = match (outcome.finished, outcome.skipped) {
             (false, _) => "  did not finish",
@@ -84,13 +86,14 @@ pub fn run(peer: Peer) -> Result<()> {
     Ok(())
 }
 
-fn run_one(program: &str, image: &Path, reboots: bool) -> Result<Outcome> {
+fn run_one(program: &str, folder: &Path, rom: &Rom) -> Result<Outcome> {
     let log = shell::target().join("rom-peer.log");
     let mut child = Command::new(program)
         .args(["-accel", "tcg", "-cpu", "max", "-m", "256M", "-display", "none", "-monitor", "none"])
-        .args((!reboots).then_some("-no-reboot"))
-        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-serial", "stdio", "-kernel"])
-        .arg(image)
+        .args((!rom.reboots).then_some("-no-reboot"))
+        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-serial", "stdio"])
+        .arg(if rom.is_bios { "-bios" } else { "-kernel" })
+        .arg(folder.join(&rom.file))
         .stdin(Stdio::null())
         .stdout(fs::File::create(&log)?)
         .stderr(Stdio::null())
@@ -138,7 +141,7 @@ fn count(output: &str) -> Outcome {
     outcome
 }
 
-/// The manifest's ROMs of the default kind. A comment `# qemu: not run: REASON`
+/// The manifest's ROMs that are kernels, which is the default, or take the place of the BIOS. A comment `# qemu: not run: REASON`
 /// in an entry says why the peer has to leave it out, `# qemu: with reboots` that
 /// a reset does not end the run.
 fn roms(manifest: &str) -> Vec<Rom> {
@@ -148,12 +151,19 @@ fn roms(manifest: &str) -> Vec<Rom> {
                 text.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='))?;
             Some(line.trim().trim_matches('"').to_owned())
         };
-        if value("kind").is_some() {
+        let kind = value("kind");
+        if kind.as_deref().is_some_and(|kind| kind != "bios") {
             return None;
         }
         let not_run = text.lines().find_map(|line| line.strip_prefix("# qemu: not run: "));
-        let reboots = text.lines().any(|line| line == "# qemu: with reboots");
-        Some(Rom { name: value("name")?, file: value("rom")?, not_run: not_run.map(str::to_owned), reboots })
+        let reboots = text.lines().any(|line| line.starts_with("# qemu: with reboots"));
+        Some(Rom {
+            name: value("name")?,
+            file: value("rom")?,
+            is_bios: kind.is_some(),
+            not_run: not_run.map(str::to_owned),
+            reboots,
+        })
     };
     manifest.split("[[test]]").skip(1).filter_map(entry).collect()
 }
@@ -174,8 +184,8 @@ mod tests {
     fn the_manifest_says_what_the_peer_runs() {
         let text = "[[test]]\nname = \"a\"\nrom = \"a.bin\"\nkind = \"flat\"\n\
                     [[test]]\nname = \"b\"\nrom = \"b.bin\"\n# qemu: not run: it has none\n\
-                    [[test]]\nname = \"c\"\nrom = \"c.bin\"\n";
-        let names: Vec<_> = roms(text).into_iter().map(|r| (r.name, r.not_run)).collect();
-        assert_eq!(names, [("b".into(), Some("it has none".into())), ("c".into(), None)]);
+                    [[test]]\nname = \"c\"\nrom = \"c.bin\"\nkind = \"bios\"\n";
+        let names: Vec<_> = roms(text).into_iter().map(|r| (r.name, r.not_run, r.is_bios)).collect();
+        assert_eq!(names, [("b".into(), Some("it has none".into()), false), ("c".into(), None, true)]);
     }
 }

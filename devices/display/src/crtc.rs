@@ -2,7 +2,7 @@
 //!
 //! Source: IBM PS/2 Hardware Interface Technical Reference, "CRT controller registers".
 
-use serde::{Deserialize, Serialize};
+use crate::indexed::{IndexedRegisters, RegisterFile};
 
 /// Register numbers.
 pub(crate) mod index {
@@ -32,11 +32,6 @@ pub(crate) mod index {
 }
 
 const COUNT: usize = 0x19;
-/// Bits of each register that hold.
-const WRITABLE: [u8; COUNT] = [
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0xff, 0x3f, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff,
-    0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xef, 0xff,
-];
 
 /// How the memory address counter becomes an address in a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,48 +45,32 @@ pub(crate) enum Addressing {
     Dword,
 }
 
-/// The registers at 3B4h/3B5h or 3D4h/3D5h.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Crtc {
-    pub index: u8,
-    registers: [u8; COUNT],
+/// Marks the CRT controller's register file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct File;
+
+impl RegisterFile<COUNT> for File {
+    const BITS: [u8; COUNT] = [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0xff, 0x3f, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xef, 0xff,
+    ];
+
+    /// Register 11h bit 7 protects the first eight; of those only the line compare bit
+    /// of the overflow register stays writable.
+    fn writable(registers: &[u8; COUNT], index: u8) -> u8 {
+        let protected = registers[usize::from(index::VERTICAL_RETRACE_END)] & 0x80 != 0;
+        match index {
+            index::OVERFLOW if protected => 0x10,
+            ..index::OVERFLOW if protected => 0,
+            _ => Self::BITS.get(usize::from(index)).copied().unwrap_or(0),
+        }
+    }
 }
 
+/// The registers at 3B4h/3B5h or 3D4h/3D5h.
+pub(crate) type Crtc = IndexedRegisters<File, COUNT>;
+
 impl Crtc {
-    /// What a saved state must satisfy.
-    pub fn is_valid(&self) -> bool {
-        self.registers.iter().zip(WRITABLE).all(|(value, mask)| value & !mask == 0)
-    }
-
-    pub fn read(&self) -> u8 {
-        self.register(self.index)
-    }
-
-    pub fn write(&mut self, value: u8) {
-        let protected = self.register(index::VERTICAL_RETRACE_END) & 0x80 != 0;
-        if protected && self.index <= index::OVERFLOW {
-            // Only the line compare bit of the overflow register stays writable.
-            if self.index == index::OVERFLOW {
-                let kept = self.register(index::OVERFLOW) & !0x10;
-                self.set(index::OVERFLOW, kept | value & 0x10);
-            }
-            return;
-        }
-        self.set(self.index, value);
-    }
-
-    pub fn register(&self, index: u8) -> u8 {
-        self.registers.get(usize::from(index)).copied().unwrap_or(0)
-    }
-
-    /// Sets a register whatever its protection.
-    pub fn set(&mut self, index: u8, value: u8) {
-        let at = usize::from(index);
-        if let (Some(register), Some(mask)) = (self.registers.get_mut(at), WRITABLE.get(at)) {
-            *register = value & mask;
-        }
-    }
-
     fn wide(&self, index: u8) -> u32 {
         self.register(index).into()
     }

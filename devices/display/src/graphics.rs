@@ -2,7 +2,7 @@
 //!
 //! Source: IBM PS/2 Hardware Interface Technical Reference, "Graphics controller registers".
 
-use serde::{Deserialize, Serialize};
+use crate::indexed::{IndexedRegisters, RegisterFile};
 
 /// Register numbers.
 pub(crate) mod index {
@@ -17,8 +17,6 @@ pub(crate) mod index {
     pub const BIT_MASK: u8 = 8;
 }
 
-const WRITABLE: [u8; 9] = [0x0f, 0x0f, 0x0f, 0x1f, 0x03, 0x7b, 0x0f, 0x0f, 0xff];
-
 /// How the shift registers turn four bytes into pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shift {
@@ -30,38 +28,18 @@ pub(crate) enum Shift {
     Packed,
 }
 
-/// The registers at 3CEh and 3CFh.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Graphics {
-    pub index: u8,
-    registers: [u8; 9],
+/// Marks the graphics controller's register file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct File;
+
+impl RegisterFile<9> for File {
+    const BITS: [u8; 9] = [0x0f, 0x0f, 0x0f, 0x1f, 0x03, 0x7b, 0x0f, 0x0f, 0xff];
 }
 
+/// The registers at 3CEh and 3CFh.
+pub(crate) type Graphics = IndexedRegisters<File, 9>;
+
 impl Graphics {
-    /// What a saved state must satisfy.
-    pub fn is_valid(&self) -> bool {
-        self.registers.iter().zip(WRITABLE).all(|(value, mask)| value & !mask == 0)
-    }
-
-    pub fn read(&self) -> u8 {
-        self.register(self.index)
-    }
-
-    pub fn write(&mut self, value: u8) {
-        self.set(self.index, value);
-    }
-
-    pub fn register(&self, index: u8) -> u8 {
-        self.registers.get(usize::from(index)).copied().unwrap_or(0)
-    }
-
-    pub fn set(&mut self, index: u8, value: u8) {
-        let at = usize::from(index);
-        if let (Some(register), Some(mask)) = (self.registers.get_mut(at), WRITABLE.get(at)) {
-            *register = value & mask;
-        }
-    }
-
     pub fn write_mode(&self) -> u8 {
         self.register(index::MODE) & 3
     }

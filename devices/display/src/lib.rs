@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `registers.rs` | all register files together, reached by port |
 //! | `sequencer.rs`, `graphics.rs`, `crtc.rs`, `attribute.rs`, `dac.rs`, `general.rs` | one register file each |
+//! | `indexed.rs` | what three of them share: registers behind index and data |
 //! | `dispi.rs` | the Bochs extension: resolutions, linear framebuffer, banks |
 //! | `memory.rs` | video memory and where a plane's byte lies in it |
 //! | `planes.rs` | the processor's way through the graphics controller into the planes |
@@ -25,6 +26,7 @@ mod dispi;
 mod edid;
 mod general;
 mod graphics;
+mod indexed;
 mod memory;
 mod pages;
 mod pci;

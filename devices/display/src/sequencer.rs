@@ -2,7 +2,7 @@
 //!
 //! Source: IBM PS/2 Hardware Interface Technical Reference, "Sequencer registers".
 
-use serde::{Deserialize, Serialize};
+use crate::indexed::{IndexedRegisters, RegisterFile};
 
 /// Register numbers.
 pub(crate) mod index {
@@ -12,41 +12,18 @@ pub(crate) mod index {
     pub const MEMORY_MODE: u8 = 4;
 }
 
-/// Bits of each register that hold.
-const WRITABLE: [u8; 5] = [0x03, 0x3d, 0x0f, 0x3f, 0x0e];
+/// Marks the sequencer's register file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct File;
 
-/// The registers at 3C4h and 3C5h.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sequencer {
-    pub index: u8,
-    registers: [u8; 5],
+impl RegisterFile<5> for File {
+    const BITS: [u8; 5] = [0x03, 0x3d, 0x0f, 0x3f, 0x0e];
 }
 
+/// The registers at 3C4h and 3C5h.
+pub(crate) type Sequencer = IndexedRegisters<File, 5>;
+
 impl Sequencer {
-    /// What a saved state must satisfy.
-    pub fn is_valid(&self) -> bool {
-        self.registers.iter().zip(WRITABLE).all(|(value, mask)| value & !mask == 0)
-    }
-
-    pub fn read(&self) -> u8 {
-        self.register(self.index)
-    }
-
-    pub fn write(&mut self, value: u8) {
-        self.set(self.index, value);
-    }
-
-    pub fn register(&self, index: u8) -> u8 {
-        self.registers.get(usize::from(index)).copied().unwrap_or(0)
-    }
-
-    pub fn set(&mut self, index: u8, value: u8) {
-        let at = usize::from(index);
-        if let (Some(register), Some(mask)) = (self.registers.get_mut(at), WRITABLE.get(at)) {
-            *register = value & mask;
-        }
-    }
-
     /// Dots of a character: 8 or 9.
     pub fn dots(&self) -> u32 {
         if self.register(index::CLOCKING_MODE) & 1 != 0 { 8 } else { 9 }

@@ -9,7 +9,7 @@ use crate::units::{parse_clock, parse_count, parse_debug_status, parse_duration,
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use glassbox_cpu::CpuModel;
 use glassbox_input::{KeyScript, Layout};
-use glassbox_machine::ClockMode;
+use glassbox_machine::{ClockMode, EngineChoice};
 use regex::bytes::Regex;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -60,6 +60,29 @@ pub enum Engine {
     Jit,
     /// Both in lock-step; stops where they differ
     Verify,
+}
+
+impl Engine {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Interp => "interp",
+            Self::Jit => "jit",
+            Self::Verify => "verify",
+        }
+    }
+}
+
+impl From<Engine> for EngineChoice {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Auto => Self::Auto,
+            Engine::Interp => Self::Interpreter,
+            Engine::Jit => Self::Jit,
+            Engine::Verify => Self::Verify,
+        }
+    }
 }
 
 fn parse_layout(name: &str) -> Result<Layout, String> {
@@ -261,6 +284,14 @@ pub struct TestArgs {
     /// Instructions that a test may take where its manifest does not say
     #[arg(long, value_name = "N", default_value = "2G", value_parser = parse_count)]
     pub max_instructions: u64,
+
+    /// What executes guest instructions
+    #[arg(long, value_enum, default_value = "auto")]
+    pub engine: Engine,
+
+    /// Write the screen of each test that has one to FOLDER/NAME.png at its end
+    #[arg(long, value_name = "FOLDER")]
+    pub screenshots: Option<PathBuf>,
 }
 
 /// `--debug-exit 0x501` becomes `--debug-exit=0x501`: the port may be left out,

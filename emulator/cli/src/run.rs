@@ -1,6 +1,6 @@
 //! `glassbox run`.
 
-use crate::args::{Engine, RunArgs};
+use crate::args::RunArgs;
 use crate::display::{self, Display, KeyPlayer, Listening, Published, WatchedScreen};
 use crate::drives::{self, Bus, DriveSpec, Kind, Media};
 use crate::firmware::display_rom;
@@ -12,8 +12,8 @@ use crate::{builtin, outcome, terminal};
 use anyhow::{Context, bail};
 use glassbox_device_api::CharBackend;
 use glassbox_machine::{
-    BootSource, BuiltInBios, Control, DisplayConfig, EngineChoice, Kernel, Limits, Machine, MachineConfig,
-    Outcome, Stop, TraceWriter,
+    BootSource, BuiltInBios, Control, DisplayConfig, Kernel, Limits, Machine, MachineConfig, Outcome, Stop,
+    TraceWriter,
 };
 use glassbox_screen::Screen;
 use std::fs::File;
@@ -103,12 +103,7 @@ fn run_guest(
     config.model = args.cpu.clone();
     config.clock = args.clock;
     config.debug_exit = args.debug_exit;
-    config.engine = match args.engine {
-        Engine::Auto => EngineChoice::Auto,
-        Engine::Interp => EngineChoice::Interpreter,
-        Engine::Jit => EngineChoice::Jit,
-        Engine::Verify => EngineChoice::Verify,
-    };
+    config.engine = args.engine.into();
     config.jit_cache = args.jit_cache;
     config.control = control.clone();
     match args.display {

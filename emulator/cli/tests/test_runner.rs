@@ -248,6 +248,71 @@ fn disks_boot_and_their_screen_is_matched() {
     assert_eq!(fs::read(bench.path("disk")).unwrap(), disk);
 }
 
+/// 16-bit code that writes a word to a port.
+fn out16(port: u16, value: u16) -> Vec<u8> {
+    let ([p, q], [v, w]) = (port.to_le_bytes(), value.to_le_bytes());
+    vec![0xBA, p, q, 0xB8, v, w, 0xEF]
+}
+
+#[test]
+fn the_picture_at_the_end_is_compared_and_saved() {
+    /// Of 16 by 8 pixels in 001234h and black; see [`glassbox_screen::PictureHash`].
+    const HASH: &str = "4f2c5ad5093de2b83d78003e337249cc1d79f70a2e2f7cb84dd47491fc595ee2";
+    let bench = Bench::new();
+    let mode = [(1, 16), (2, 8), (3, 32), (4, 1)];
+    let mode: Vec<u8> = mode.iter().flat_map(|&(i, v)| [out16(0x1CE, i), out16(0x1CF, v)].concat()).collect();
+    let bit_mask = out16(0x3CE, 0xFF08);
+    // Memory on; mov dx, 3DAh; in al, dx; mov dx, 3C0h; mov al, 20h; out dx, al;
+    // mov ax, A000h; mov ds, ax; mov word [0], 1234h
+    let screen = [
+        0xBA, 0xC2, 0x03, 0xB0, 0x63, 0xEE, 0xBA, 0xDA, 0x03, 0xEC, 0xBA, 0xC0, 0x03, 0xB0, 0x20, 0xEE, 0xB8,
+        0x00, 0xA0, 0x8E, 0xD8, 0xC7, 0x06, 0x00, 0x00, 0x34, 0x12,
+    ];
+    bench.file("show", sector(&[&mode, &bit_mask, &screen, PASS]));
+    let manifest = |hash: &str| format!("[[test]]\nname = 'a/b'\nrom = 'show'\nexpect.picture = '{hash}'");
+    bench.manifest(&manifest(HASH), &[]).expect(0, &["1 passed"]);
+    bench
+        .manifest(&manifest(&HASH.replace('4', "5")), &["--screenshots", "shots/new"])
+        .expect(3, &[&format!("the picture (16x8) is {HASH}, expected was 5f2c5ad5")]);
+    let png = fs::read(bench.path("shots/new/a-b.png")).unwrap();
+    assert!(png.starts_with(b"\x89PNG") && png[16..24] == [0, 0, 0, 16, 0, 0, 0, 8]);
+    bench.file("pass", sector(&[PASS])).test("pass", &["--screenshots", "none"]).expect(0, &[]);
+    assert_eq!(fs::read_dir(bench.path("none")).unwrap().count(), 0, "a machine without a display");
+    bench.test("pass", &["--screenshots", "pass"]).expect(1, &["--screenshots"]);
+}
+
+#[test]
+fn a_triple_fault_restarts_where_the_manifest_says_so() {
+    let bench = Bench::new();
+    // mov al, F0h; out 70h, al; in al, 71h; cmp al, A5h; je pass; mov al, A5h; out 71h, al;
+    // lidt cs:[E100h] (zeros); int3
+    let code = [
+        0xB0, 0xF0, 0xE6, 0x70, 0xE4, 0x71, 0x3C, 0xA5, 0x74, 0x0B, 0xB0, 0xA5, 0xE6, 0x71, 0x2E, 0x0F, 0x01,
+        0x1E, 0x00, 0xE1, 0xCC,
+    ];
+    let mut bios = vec![0; 64 << 10];
+    bios[0xFFF0..][..5].copy_from_slice(&[0xEA, 0x00, 0xE0, 0x00, 0xF0]);
+    bios[0xE000..][..code.len()].copy_from_slice(&code);
+    bios[0xE000 + code.len()..][..PASS.len()].copy_from_slice(PASS);
+    let manifest = "[[test]]\nrom = 'bios'\ncpus = 1\ntriple-fault";
+    bench.file("bios", bios).manifest(&format!("{manifest} = 'restart'"), &[]).expect(0, &["1 passed"]);
+    bench.manifest(&format!("{manifest} = 'crash'"), &[]).expect(3, &["crash (triple fault)"]);
+}
+
+#[test]
+fn the_engine_can_be_chosen_and_does_not_change_the_result() {
+    let bench = Bench::new();
+    // mov cx, FFFFh; loop $
+    bench.file("spin", sector(&[&[0xB9, 0xFF, 0xFF, 0xE2, 0xFE].repeat(10), FAIL]));
+    let run = |engine| bench.test("spin", &["--engine", engine]).expect(3, &["655362 instructions"]);
+    assert!(run("interp").out.contains("reproduce: glassbox test spin --engine interp\n"));
+    if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        run("jit");
+        run("verify");
+    }
+    bench.test("spin", &["--engine", "steam"]).expect(2, &["steam"]);
+}
+
 #[test]
 fn a_folder_is_its_manifests_or_else_what_boots_in_it() {
     let bench = Bench::new();
@@ -273,7 +338,13 @@ fn what_a_manifest_says_wrong_is_named_with_its_line() {
     for (text, parts) in [
         ("[[test]]\nrom = 'rom'\nromm = 'x'", ["romm", "line 3"]),
         ("[[test]]\nrom = 'rom'\n[test.expect]\npicture = 'x'", ["picture", "line 4"]),
-        ("[[test]]\nrom = 'rom'\n\ncpus = 2", ["2 processors", "line 4"]),
+        (
+            "[[test]]\nrom = 'rom'\n\ncpus = 2",
+            ["2 processors cannot be built, one processor is the limit", "line 4"],
+        ),
+        ("[[test]]\nrom = 'rom'\ncpus = 0", ["0 processors", "line 3"]),
+        ("[[test]]\nrom = 'rom'\ntriple-fault = 'ignore'", ["`crash` or `restart`", "line 3"]),
+        ("[[test]]\nrom = 'rom'\nexpect.picture = '12'", ["64 hexadecimal digits", "line 3"]),
         ("[[test]]\nrom = 'rom'\ncpu = 'z80'", ["z80", "line 3"]),
         ("[[test]]\nrom = 'rom'\nmemory = '1X'", ["unknown unit `x`", "line 3"]),
         ("[[test]]\nrom = 'rom'\nexpect.serial = '('", ["unclosed group", "line 3"]),
@@ -401,8 +472,26 @@ fn side_by_side_tests_do_the_same_as_one_by_one() {
     assert_eq!(one.out, many.out);
 }
 
+#[track_caller]
+fn suite_passes(engine: &str) {
+    let roms = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test-roms");
+    let flags = ["--engine", engine];
+    Bench::new().test(roms.to_str().unwrap(), &flags).expect(0, &["ok      tour", " 0 failed"]);
+}
+
 #[test]
 fn the_roms_of_this_repository_pass() {
-    let roms = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test-roms");
-    Bench::new().test(roms.to_str().unwrap(), &[]).expect(0, &["ok      tour", " 0 failed"]);
+    suite_passes("interp");
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+fn the_roms_of_this_repository_pass_in_compiled_code() {
+    suite_passes("jit");
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+fn the_roms_of_this_repository_pass_with_both_engines_in_lock_step() {
+    suite_passes("verify");
 }

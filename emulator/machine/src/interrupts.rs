@@ -33,8 +33,17 @@ pub(crate) struct BoardRequests {
     pub reset: bool,
     /// The A20 gate changed to this.
     pub a20: Option<bool>,
-    /// The boot processor got an INIT, by message or by its pin.
-    pub init: bool,
+    /// The boot processor got an INIT.
+    pub init: Option<Init>,
+}
+
+/// The way that an INIT came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Init {
+    /// INIT#: a port, or the chipset's answer to a shutdown.
+    Pin,
+    /// A message from a local APIC or the I/O APIC.
+    Message,
 }
 
 /// The controllers and the wires into them and out of them.
@@ -105,7 +114,8 @@ impl Interrupts {
             Input::IoApic(pin) => self.ioapic.set_pin(pin.into(), level),
             Input::Nmi => self.wire_nmi(),
             Input::A20 => self.requests.a20 = Some(level),
-            Input::Init => self.requests.init |= level,
+            Input::Init if level => self.requests.init = Some(Init::Pin),
+            Input::Init => {}
             Input::Reset => self.requests.reset |= level,
         }
     }
@@ -213,8 +223,7 @@ impl Interrupts {
                 log::warn!("SMI to processor {index}: there is no system management mode, it is dropped");
             }
             if signals.init {
-                apic.init();
-                self.requests.init = true;
+                self.requests.init.get_or_insert(Init::Message);
             }
             // A start-up counts only for a processor that waits for one; the
             // boot processor, the only one so far, never does.

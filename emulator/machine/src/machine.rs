@@ -6,6 +6,7 @@ use crate::bus::processor::{ProcessorBus, SharedBoard, lock};
 use crate::clock::MachineClock;
 use crate::engine::Engine;
 use crate::input::Pointer;
+use crate::interrupts::Init;
 use crate::screen::ScreenLook;
 use crate::stats::{DeviceStats, ExitStats, Stats, TlbStats};
 use crate::{BootSource, ClockMode, Control, CrashReport, MachineConfig, MachineError, boot};
@@ -33,6 +34,8 @@ pub struct Machine {
     /// The TSC offset that the local APIC knows of.
     tsc_offset: u64,
     pub(crate) unattended: bool,
+    /// A triple fault starts the machine anew.
+    pub(crate) restarts: bool,
     pub(crate) guest_time_limit: Option<VmTime>,
     pub(crate) screen: ScreenLook,
     pub(crate) pointer: Pointer,
@@ -90,6 +93,7 @@ impl Machine {
             wall: Duration::ZERO,
             tsc_offset: 0,
             unattended: config.unattended,
+            restarts: config.restarts,
             guest_time_limit: config.guest_time_limit.map(vm_time),
             screen: ScreenLook::new(config.screen_watchers),
             pointer: Pointer::default(),
@@ -191,16 +195,32 @@ impl Machine {
         self.boot()
     }
 
-    /// INIT of the processor: it starts at the firmware's reset vector, and finds
-    /// memory and board as they are.
-    pub(crate) fn init(&mut self) {
+    /// INIT of the processor (Intel SDM Vol. 3A 10.1, 11.4.7.3): it and its local APIC
+    /// start anew at the reset vector, and find memory and board as they are.
+    pub(crate) fn init(&mut self, way: Init) -> Result<(), MachineError> {
+        let resets = match self.source {
+            BootSource::Bios(_) | BootSource::BuiltIn(_) => false,
+            // QEMU, whose machine this firmware is made for, takes the pin for the reset line.
+            BootSource::Firmware(_) => way == Init::Pin,
+            // Nothing is at the reset vector.
+            BootSource::Kernel(_) | BootSource::Flat(_) | BootSource::Sector(_) => true,
+        };
+        if resets {
+            return self.reset();
+        }
         log::info!("INIT");
+        let mut board = lock(&self.board);
+        if let Some(apic) = board.interrupts.lapics.first_mut() {
+            apic.init();
+            if self.bios.is_some() {
+                // Its stub goes on by the shutdown code before it looks at the board again.
+                apic.set_virtual_wire_mode();
+            }
+        }
+        board.interrupts.settle();
+        drop(board);
         self.cpu.init();
-    }
-
-    /// Whether firmware runs that a processor can restart at.
-    pub(crate) fn has_firmware(&self) -> bool {
-        self.source.has_firmware()
+        Ok(())
     }
 
     /// Puts memory and processor into the state in which a boot loader enters the kernel.

@@ -6,6 +6,7 @@
 //! another thread, ends a stretch through [`glassbox_cpu::CpuSignals::request_exit`].
 
 use crate::bus::processor::lock;
+use crate::interrupts::Init;
 use crate::{CrashReport, Machine, MachineError, Stop};
 use glassbox_cpu::Exit;
 use glassbox_device_api::VmTime;
@@ -109,11 +110,13 @@ impl Machine {
                         return Ok(Outcome::Halted);
                     }
                 }
-                Exit::Stopped if self.has_firmware() => {
+                Exit::Stopped if self.restarts => {
                     self.exits.stopped += 1;
-                    log::warn!("triple fault: the machine starts anew");
+                    let level = if self.unattended { log::Level::Info } else { log::Level::Warn };
+                    log::log!(level, "triple fault: the machine starts anew");
                     log::info!("{}", self.crash_report());
-                    self.shut_down()?;
+                    // The chipset sees the shutdown cycle.
+                    self.init(Init::Pin)?;
                 }
                 Exit::Stopped => {
                     self.exits.stopped += 1;
@@ -155,12 +158,10 @@ impl Machine {
         let service = board.devices.services.take();
         let a20 = board.a20();
         drop(board);
-        if requests.reset || requests.init && self.bios.is_none() {
-            // After an INIT there is nothing to start at but our own firmware. What
-            // was made for other machines expects that the whole board is reset.
+        if requests.reset {
             self.reset()?;
-        } else if requests.init {
-            self.init();
+        } else if let Some(init) = requests.init {
+            self.init(init)?;
         } else if requests.a20.is_some() && self.cpu.state.a20 != a20 {
             self.cpu.set_a20(a20);
         }
@@ -168,15 +169,6 @@ impl Machine {
             self.serve_bios();
         }
         Ok(None)
-    }
-
-    /// The processor gave up: a PC's chipset answers with INIT.
-    fn shut_down(&mut self) -> Result<(), MachineError> {
-        if self.bios.is_some() {
-            self.init();
-            return Ok(());
-        }
-        self.reset()
     }
 
     /// How many instructions to run until something is due.

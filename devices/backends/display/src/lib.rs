@@ -15,7 +15,7 @@ use std::sync::Arc;
 use glassbox_input::InputEvent;
 
 pub use screen::{Picture, Screen};
-pub use screenshot::write_png;
+pub use screenshot::{NotAHash, PictureHash, write_png};
 pub use vnc::{VncError, VncServer};
 #[cfg(feature = "window")]
 pub use window::{WindowError, WindowOwner, show};

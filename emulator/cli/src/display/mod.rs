@@ -20,6 +20,7 @@ use glassbox_machine::{Frame, Machine};
 use glassbox_screen::{Picture, write_png};
 use std::fs::File;
 use std::io::BufWriter;
+use std::path::Path;
 
 /// A frame of the machine as a picture of the host.
 fn copy(frame: &Frame, to: &mut Picture) {
@@ -28,14 +29,31 @@ fn copy(frame: &Frame, to: &mut Picture) {
     to.pixels.extend_from_slice(frame.pixels());
 }
 
+/// The screen now; `None` without a display.
+pub fn picture(machine: &Machine) -> Option<Picture> {
+    let mut frame = Frame::new();
+    machine.frame(&mut frame)?;
+    let mut picture = Picture::default();
+    copy(&frame, &mut picture);
+    Some(picture)
+}
+
 /// Writes the screen as PNG.
 ///
 /// # Errors
 /// Without a display, and where the file cannot be written.
 pub fn write_screenshot(machine: &Machine, file: File) -> anyhow::Result<()> {
-    let mut frame = Frame::new();
-    machine.frame(&mut frame).context("--screenshot: this machine has no display; add --display vga")?;
-    let mut picture = Picture::default();
-    copy(&frame, &mut picture);
+    let picture = picture(machine).context("--screenshot: this machine has no display; add --display vga")?;
     write_png(&picture, BufWriter::new(file)).context("--screenshot cannot be written: is the disk full?")
+}
+
+/// Writes a picture to a new file as PNG.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub fn write_picture(picture: &Picture, path: &Path) -> anyhow::Result<()> {
+    let about =
+        || format!("cannot write {}: give --screenshots a folder that can be written", path.display());
+    let file = File::create(path).with_context(about)?;
+    write_png(picture, BufWriter::new(file)).with_context(about)
 }

@@ -1,7 +1,8 @@
 //! One test: a machine, what it boots, and what is expected of it.
 
 use glassbox_cpu::CpuModel;
-use glassbox_machine::{ClockMode, DEFAULT_MEMORY, DEFAULT_MIPS, Outcome, Stop};
+use glassbox_machine::{ClockMode, DEFAULT_MEMORY, DEFAULT_MIPS, EngineChoice, Outcome, Stop};
+use glassbox_screen::PictureHash;
 use regex::bytes::Regex;
 use std::fmt;
 use std::path::PathBuf;
@@ -90,9 +91,16 @@ pub struct Expectation {
     pub screen: Vec<Regex>,
     pub screen_not: Vec<Regex>,
     pub memory: Vec<MemoryValue>,
+    /// The picture at the end.
+    pub picture: Option<PictureHash>,
 }
 
 impl Expectation {
+    /// Whether there has to be a display adapter.
+    pub fn needs_display(&self) -> bool {
+        self.picture.is_some() || !self.screen.is_empty() || !self.screen_not.is_empty()
+    }
+
     /// What is wrong with how the run ended, if anything.
     pub fn ending_fault(&self, outcome: &Outcome, instructions: u64) -> Option<String> {
         let how = match outcome {
@@ -146,6 +154,11 @@ pub struct Case {
     pub timeout: Duration,
     pub max_instructions: u64,
     pub debug_exit: u16,
+    /// A triple fault starts the machine anew instead of ending the test.
+    pub restarts: bool,
+    pub engine: EngineChoice,
+    /// Where the screen at the end is saved.
+    pub screenshot: Option<PathBuf>,
     pub expect: Expectation,
 }
 
@@ -169,6 +182,9 @@ impl Case {
             timeout: args.timeout,
             max_instructions: args.max_instructions,
             debug_exit: args.debug_exit,
+            restarts: false,
+            engine: args.engine.into(),
+            screenshot: None,
             expect: Expectation {
                 endings: vec![Ending::DebugExit(args.success_exit), Ending::PowerOff],
                 ..Expectation::default()

@@ -7,6 +7,7 @@ use crate::units::{parse_clock, parse_count, parse_debug_status, parse_duration,
 use anyhow::{Context, bail};
 use glassbox_cpu::CpuModel;
 use glassbox_machine::{ClockMode, DEFAULT_MEMORY, DEFAULT_MIPS};
+use glassbox_screen::PictureHash;
 use regex::bytes::Regex;
 use serde::de::{Deserialize, Deserializer, Error};
 use std::collections::HashSet;
@@ -54,7 +55,20 @@ struct Entry {
     #[serde(default, deserialize_with = "debug_status")]
     success_exit: Option<u32>,
     #[serde(default)]
+    triple_fault: TripleFault,
+    #[serde(default)]
     expect: ExpectEntry,
+}
+
+/// What a triple fault means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum TripleFault {
+    /// The end: a crash.
+    #[default]
+    Crash,
+    /// The machine starts anew, as a PC does.
+    Restart,
 }
 
 /// The `expect` of a `[[test]]`.
@@ -77,6 +91,8 @@ struct ExpectEntry {
     screen_not: Vec<Regex>,
     #[serde(default)]
     memory: Vec<MemoryEntry>,
+    #[serde(default, deserialize_with = "picture")]
+    picture: Option<PictureHash>,
 }
 
 #[derive(serde::Deserialize)]
@@ -162,8 +178,15 @@ fn required_address<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error>
 fn cpus<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     match u64::deserialize(from)? {
         1 => Ok(Some(1)),
-        n => Err(D::Error::custom(format_args!("a machine with {n} processors cannot be built: give 1"))),
+        n => Err(D::Error::custom(format_args!(
+            "a machine with {n} processors cannot be built, one processor is the limit: give cpus = 1"
+        ))),
     }
+}
+
+fn picture<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PictureHash>, D::Error> {
+    let hash = String::deserialize(from)?.parse();
+    hash.map(Some).map_err(|_| D::Error::custom("not a hash: write 64 hexadecimal digits"))
 }
 
 fn ending<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Ending>, D::Error> {
@@ -254,7 +277,7 @@ fn case(
         }
         _ => {}
     }
-    let ExpectEntry { exit, serial, serial_not, debugcon, debugcon_not, screen, screen_not, memory } =
+    let ExpectEntry { exit, serial, serial_not, debugcon, debugcon_not, screen, screen_not, memory, picture } =
         entry.expect;
     let success = Ending::DebugExit(entry.success_exit.unwrap_or(args.success_exit));
     let waits_for_text = !serial.is_empty() || !debugcon.is_empty() || !screen.is_empty();
@@ -278,6 +301,9 @@ fn case(
         timeout: entry.timeout.unwrap_or(args.timeout),
         max_instructions: entry.max_instructions.unwrap_or(args.max_instructions),
         debug_exit: entry.debug_exit.unwrap_or(args.debug_exit),
+        restarts: entry.triple_fault == TripleFault::Restart,
+        engine: args.engine.into(),
+        screenshot: None,
         expect: Expectation {
             endings,
             ends_with_text: exit.is_none() && waits_for_text,
@@ -288,6 +314,7 @@ fn case(
             screen,
             screen_not,
             memory,
+            picture,
         },
     })
 }

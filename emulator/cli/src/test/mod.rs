@@ -18,14 +18,14 @@ mod rom;
 mod runner;
 mod screen;
 
-use crate::args::TestArgs;
+use crate::args::{Engine, TestArgs};
 use crate::outcome;
 use anyhow::{Context, bail};
 use case::Case;
 use output::Output;
 use runner::{Report, Verdict};
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -42,6 +42,9 @@ pub fn run(args: &TestArgs) -> anyhow::Result<u8> {
         if cases.is_empty() {
             bail!("no test has a name that matches --filter {filter}");
         }
+    }
+    if let Some(folder) = &args.screenshots {
+        name_screenshots(&mut cases, folder)?;
     }
     // A file that cannot be written is better known before the tests have run.
     let mut junit = args.junit.as_deref().map(create).transpose()?;
@@ -63,6 +66,19 @@ pub fn run(args: &TestArgs) -> anyhow::Result<u8> {
     } else {
         outcome::SUCCESS
     })
+}
+
+/// Gives each test a file for its screen: its name, with what a file name cannot have replaced.
+fn name_screenshots(cases: &mut [Case], folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| {
+        format!("cannot make {}: give --screenshots a folder that can be written", folder.display())
+    })?;
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    for case in cases {
+        let name: String = case.name.chars().map(plain).collect();
+        case.screenshot = Some(folder.join(name + ".png"));
+    }
+    Ok(())
 }
 
 fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
@@ -125,6 +141,9 @@ fn reproduce(path: &Path, name: Option<&str>, args: &TestArgs) -> String {
     }
     if args.timeout != Duration::from_secs(60) {
         command += &format!(" --timeout {}ms", args.timeout.as_millis());
+    }
+    if args.engine != Engine::Auto {
+        command += &format!(" --engine {}", args.engine.name());
     }
     if args.max_instructions != 2_000_000_000 {
         command += &format!(" --max-instructions {}", args.max_instructions);

@@ -4,7 +4,9 @@ use super::capture::{Capture, Goal};
 use super::case::{Case, Expectation};
 use super::rom;
 use super::screen::ScreenCapture;
+use crate::display;
 use glassbox_machine::{Control, Limits, Machine, MachineConfig, Outcome};
+use glassbox_screen::{Picture, PictureHash};
 use std::fmt::Write;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -92,9 +94,11 @@ fn execute(case: &Case) -> anyhow::Result<Report> {
     config.serial = [Some(Box::new(serial.clone())), None];
     config.debug_console = Some(Box::new(debugcon.clone()));
     config.drives = rom::drives(case, &control)?;
-    if !expect.screen.is_empty() || !expect.screen_not.is_empty() {
+    if expect.needs_display() {
         config.display.get_or_insert_default();
     }
+    config.engine = case.engine;
+    config.restarts |= case.restarts;
     config.screen_watchers.push(Box::new(screen.clone()));
     config.unattended = true;
     config.guest_time_limit = Some(case.timeout);
@@ -112,6 +116,11 @@ fn execute(case: &Case) -> anyhow::Result<Report> {
     faults.extend(debugcon.faults("the debug console"));
     faults.extend(screen.faults());
     faults.extend(memory_faults(expect, &machine));
+    let picture = display::picture(&machine);
+    faults.extend(picture_fault(expect, picture.as_ref()));
+    if let (Some(path), Some(picture)) = (&case.screenshot, &picture) {
+        display::write_picture(picture, path)?;
+    }
     let wall = Duration::ZERO;
     if faults.is_empty() {
         return Ok(Report { verdict: Verdict::Passed, details: String::new(), instructions, wall });
@@ -136,6 +145,15 @@ fn memory_faults(expect: &Expectation, machine: &Machine) -> Vec<String> {
         }
     }
     faults
+}
+
+fn picture_fault(expect: &Expectation, picture: Option<&Picture>) -> Option<String> {
+    let expected = expect.picture?;
+    // A machine that is expected to show something has a display.
+    let picture = picture?;
+    let found = PictureHash::of(picture);
+    let (width, height) = (picture.width, picture.height);
+    (found != expected).then(|| format!("the picture ({width}x{height}) is {found}, expected was {expected}"))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -206,6 +206,10 @@ pub struct MachineConfig {
     /// Nobody is there to send input: a processor that is halted for good ends
     /// the run ([`crate::Outcome::Halted`]) instead of waiting.
     pub unattended: bool,
+    /// A triple fault starts the machine anew, as a PC's chipset does it, instead of ending
+    /// the run ([`crate::Outcome::Crashed`]); [`new`](Self::new) sets it for machines that
+    /// look for what to boot.
+    pub restarts: bool,
     /// Ends the run as a time limit does when so much guest time has passed.
     pub guest_time_limit: Option<Duration>,
     /// What executes the guest.
@@ -224,6 +228,7 @@ impl MachineConfig {
             memory: DEFAULT_MEMORY,
             model: CpuModel::default(),
             display: boot.has_firmware().then(DisplayConfig::default),
+            restarts: boot.has_firmware(),
             boot,
             serial: [None, None],
             flash: None,
