@@ -20,7 +20,7 @@ pub struct CompiledContext {
     pub limit: u64,
     /// Host address of the jump that left compiled code for want of a target.
     pub link_site: usize,
-    /// Status flags while compiled code runs: LAHF's byte above SETO's.
+    /// Status flags while compiled code runs, on x86-64 hosts: LAHF's byte above SETO's.
     pub flags: u16,
     /// Legacy SSE instructions may run.
     pub sse_ready: bool,
@@ -38,6 +38,12 @@ pub struct CompiledContext {
     pub host_mxcsr: u32,
     /// Translations that several accesses of the running block share; 0 is none.
     pub slots: [u64; 8],
+    /// The same on AArch64 hosts: SF, ZF, CF and OF as the host's N, Z, C and V.
+    pub nzcv: u32,
+    /// PF there: whether the lowest byte has an even number of ones.
+    pub parity: u32,
+    /// AF there: bit 4 of this, exclusive-ored with `parity`.
+    pub adjust: u32,
     /// Faults that were delivered without leaving compiled code, since it was entered.
     pub faults: u32,
     /// One block is to run and nothing behind it, not even a fault's handler.
@@ -84,6 +90,9 @@ pub mod layout {
     pub const AVX_READY: usize = COMPILED + offset_of!(CompiledContext, avx_ready);
     pub const FLOAT_READY: usize = COMPILED + offset_of!(CompiledContext, float_ready);
     pub const HOST_MXCSR: usize = COMPILED + offset_of!(CompiledContext, host_mxcsr);
+    pub const NZCV: usize = COMPILED + offset_of!(CompiledContext, nzcv);
+    pub const PARITY: usize = COMPILED + offset_of!(CompiledContext, parity);
+    pub const ADJUST: usize = COMPILED + offset_of!(CompiledContext, adjust);
 
     pub const X87_READY: usize = COMPILED + offset_of!(CompiledContext, x87_ready);
     pub const X87_FLAGS: usize = COMPILED + offset_of!(CompiledContext, x87_flags);
@@ -143,7 +152,39 @@ pub const fn unpack_flags(packed: u16) -> u32 {
     (packed as u32 >> 8) & 0xD5 | (packed as u32 & 1) << 11
 }
 
+/// NZCV of status flags at their EFLAGS positions.
+const fn nzcv(bits: u32) -> u32 {
+    (bits >> 7 & 1) << 31 | (bits >> 6 & 1) << 30 | (bits & 1) << 29 | (bits >> 11 & 1) << 28
+}
+
 impl CompiledContext {
+    /// Hands the status flags to compiled code, in its host's form.
+    pub fn set_status(&mut self, status: LazyFlags) {
+        let bits = status.bits();
+        if cfg!(target_arch = "aarch64") {
+            self.nzcv = nzcv(bits);
+            self.parity = u32::from(bits & 4 == 0);
+            self.adjust = self.parity ^ bits & 0x10;
+        } else {
+            self.flags = pack_flags(bits);
+        }
+    }
+
+    /// The status flags that compiled code left.
+    pub fn status(&self) -> LazyFlags {
+        LazyFlags::from_bits(if cfg!(target_arch = "aarch64") {
+            let even = u32::from((self.parity as u8).count_ones() & 1 == 0);
+            (self.nzcv >> 31) << 7
+                | (self.nzcv >> 30 & 1) << 6
+                | (self.nzcv >> 29 & 1)
+                | (self.nzcv >> 28 & 1) << 11
+                | even << 2
+                | (self.parity ^ self.adjust) & 0x10
+        } else {
+            unpack_flags(self.flags)
+        })
+    }
+
     pub(crate) fn new(memory: &glassbox_memory::GuestMemory, signals: &std::sync::Arc<CpuSignals>) -> Self {
         let attention = std::sync::Arc::as_ptr(signals) as usize + CpuSignals::ATTENTION_OFFSET;
         Self { ram: memory.host_base() as usize, attention, host_mxcsr: 0x1F80, ..Self::default() }
@@ -210,7 +251,7 @@ impl Cpu {
 
     fn call_handler(&mut self, op: &Op, block_rip: u64, left: u32) -> Result<(), Exception> {
         self.state.regs[REG_BLOCK as usize] = block_rip;
-        self.state.status = LazyFlags::from_bits(unpack_flags(self.compiled.flags));
+        self.state.status = self.compiled.status();
         self.state.rip = self.next_rip(op);
         self.compiled.slots = [0; 8];
         // Relative to the retired count, which is ahead.
@@ -222,7 +263,7 @@ impl Cpu {
             self.state.retired = self.state.retired.wrapping_sub(u64::from(left));
             self.state.rip = self.this_rip(op);
         }
-        self.compiled.flags = pack_flags(self.state.status.bits());
+        self.compiled.set_status(self.state.status);
         result
     }
 
@@ -230,7 +271,7 @@ impl Cpu {
     fn fault_in_compiled(&mut self, fault: Exception) -> OpEnd {
         let mode = self.mode;
         self.raise(fault);
-        self.compiled.flags = pack_flags(self.state.status.bits());
+        self.compiled.set_status(self.state.status);
         self.compiled.faults += 1;
         // A guest that faults for ever retires nothing and would never get out.
         if self.mode != mode || self.compiled.faults > MAX_FAULTS { OpEnd::Leave } else { self.may_go_on() }
@@ -269,6 +310,16 @@ mod tests {
         for bits in 0..0x1000u32 {
             let status = bits & 0x8D5;
             assert_eq!(unpack_flags(pack_flags(status)), status);
+        }
+    }
+
+    #[test]
+    fn compiled_code_gets_all_six_flags_and_gives_them_back() {
+        let mut context = CompiledContext::default();
+        for bits in 0..0x1000u32 {
+            let status = bits & 0x8D5;
+            context.set_status(LazyFlags::from_bits(status));
+            assert_eq!(context.status().bits(), status);
         }
     }
 }

@@ -1,43 +1,19 @@
 //! The baseline compiler as an engine: what is compiled, linked, entered and dropped.
 #![allow(unsafe_code)]
 
+use crate::JitCounters;
 use crate::cache::{Blocks, CodeBuffer, Compiled, Key};
-use crate::emit::x64::thunks::{self, Thunks, reason};
-use crate::emit::x64::{Destination, Emitted, Target, emit, host_supports};
+use crate::emit::host::thunks::{self, Thunks};
+use crate::emit::host::{Target, emit, forms, jump};
+use crate::emit::{Destination, Emitted, reason};
+use crate::host::thread_time;
 use crate::ir::Code;
 use crate::lift::{Forms, Mode, Source, lift};
 use crate::opt::optimise;
-use glassbox_cpu::compiled::{pack_flags, unpack_flags};
-use glassbox_cpu::{Activity, Block, Cpu, Exception, Exit, HotCode, Interpreter, LazyFlags, Op, SegReg};
+use glassbox_cpu::{Activity, Block, Cpu, Exception, Exit, HotCode, Interpreter, Op, SegReg};
 use glassbox_memory::PAGE_MASK;
 use glassbox_x86_spec::control::Cr4;
 use std::io::Write;
-use std::time::Duration;
-
-/// What the compiler did.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct JitCounters {
-    /// Blocks compiled.
-    pub blocks: u64,
-    /// Guest instructions in them.
-    pub instructions: u64,
-    /// Of those, how many call the interpreter.
-    pub interpreted: u64,
-    /// Host bytes emitted.
-    pub bytes: u64,
-    /// Jumps patched to lead straight to their target.
-    pub links: u64,
-    /// Blocks dropped because their code was overwritten.
-    pub invalidations: u64,
-    /// Times the code buffer was full and emptied.
-    pub flushes: u64,
-    /// Times that compiled code was entered from the run loop.
-    pub entries: u64,
-    /// Guest instructions that retired in compiled blocks.
-    pub retired: u64,
-    /// Processor time spent compiling.
-    pub time: Duration,
-}
 
 /// Everything but the interpreter below.
 pub(crate) struct Tier1 {
@@ -95,7 +71,7 @@ impl Jit {
             buffer,
             thunks,
             blocks,
-            forms: Forms::new(host_supports),
+            forms: forms(),
             code: Code::default(),
             bytes: Vec::new(),
             link: None,
@@ -154,14 +130,6 @@ impl Jit {
     pub(crate) fn into_tier1(self) -> Tier1 {
         self.tier1
     }
-}
-
-/// Processor time of this thread so far.
-fn thread_time() -> Duration {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the clock exists, and the result is written to a value of ours.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) };
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 /// How a block is lifted in the mode that `cpu` is in, if at all.
@@ -226,18 +194,14 @@ impl Tier1 {
         self.counters.entries += 1;
         let before = cpu.state.retired;
         cpu.compiled.limit = end.min(before.saturating_add(LONGEST_STRETCH));
-        cpu.compiled.flags = pack_flags(cpu.state.status.bits());
+        cpu.compiled.set_status(cpu.state.status);
         cpu.compiled.faults = 0;
         // Whoever used this thread's x87 since may have left any.
         cpu.compiled.x87_flags = 0x3F;
-        // SAFETY: `enter` is code of ours with this signature. What it runs was
-        // compiled for this processor's layout, touches RAM only through TLB
-        // entries that lead into the mapping, and keeps the host's ABI.
-        let enter: extern "sysv64" fn(*mut Cpu, usize) -> u32 = unsafe {
-            std::mem::transmute::<usize, extern "sysv64" fn(*mut Cpu, usize) -> u32>(self.thunks.enter)
-        };
-        let why = enter(cpu, code);
-        cpu.state.status = LazyFlags::from_bits(unpack_flags(cpu.compiled.flags));
+        // SAFETY: what it runs was compiled for this processor's layout, touches RAM
+        // only through TLB entries that lead into the mapping, and keeps the host's ABI.
+        let why = unsafe { self.thunks.enter(cpu, code) };
+        cpu.state.status = cpu.compiled.status();
         self.counters.retired += cpu.state.retired.wrapping_sub(before);
         match why {
             reason::LINK => self.link = Some((cpu.compiled.link_site, cpu.state.rip)),
@@ -263,9 +227,8 @@ impl Tier1 {
 
     /// Overwrites the code at `site` with a jump to `target`; false when that is too far.
     fn patch_jump(&mut self, site: usize, target: usize) -> bool {
-        let Ok(relative) = i32::try_from((target as i64).wrapping_sub(site as i64 + 5)) else { return false };
-        let [a, b, c, d] = relative.to_le_bytes();
-        self.buffer.patch(site, &[0xE9, a, b, c, d]);
+        let Some(jump) = jump(site, target) else { return false };
+        self.buffer.patch(site, &jump);
         true
     }
 

@@ -16,15 +16,24 @@ pub mod ir;
 pub mod lift;
 pub mod opt;
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(target_arch = "x86_64", any(unix, windows)))]
 mod cache;
+mod counters;
 mod dump;
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(target_arch = "x86_64", any(unix, windows)))]
 mod engine;
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(target_arch = "x86_64", any(unix, windows)))]
+mod host;
+#[cfg(all(target_arch = "x86_64", any(unix, windows)))]
 mod verify;
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub use engine::{Jit, JitCounters};
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+/// On a host without a back end.
+#[cfg(not(all(target_arch = "x86_64", any(unix, windows))))]
+#[path = "none.rs"]
+mod engine;
+#[cfg(not(all(target_arch = "x86_64", any(unix, windows))))]
+use engine as verify;
+
+pub use counters::JitCounters;
+pub use engine::Jit;
 pub use verify::Verify;

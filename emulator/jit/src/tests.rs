@@ -2,7 +2,7 @@
 
 use super::*;
 use glassbox_benches::{CODE, machine};
-use glassbox_cpu::X87Register;
+use glassbox_cpu::{LazyFlags, X87Register};
 use glassbox_memory::Gpa;
 use iced_x86::{Decoder, DecoderOptions, FlowControl};
 
@@ -114,7 +114,7 @@ fn lifts_alone(block: &Block, bytes: &[u8]) -> bool {
     let ops = &block.ops[..1];
     let source = Source { bytes, ops, rip: CODE, mode: Mode::Long };
     let mut code = Code::default();
-    lift(source, &mut Forms::new(host_supports), &mut code);
+    lift(source, &mut forms(), &mut code);
     code.interpreted == 0
 }
 

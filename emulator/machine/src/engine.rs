@@ -3,7 +3,6 @@
 use crate::MachineError;
 use crate::stats::{EngineStats, JitStats};
 use glassbox_cpu::{Cpu, Exit, Interpreter};
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use glassbox_jit::{Jit, Verify};
 
 /// What is to execute guest instructions.
@@ -23,16 +22,13 @@ pub enum EngineChoice {
 /// Room for compiled code, in bytes, unless the configuration says otherwise.
 pub const DEFAULT_JIT_CACHE: u64 = 64 << 20;
 
-/// Jumps inside of the code reach 2 GiB.
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-const LARGEST_JIT_CACHE: usize = 1 << 30;
+/// Jumps inside of the code reach 2 GiB on x86-64 hosts, 128 MiB on AArch64 ones.
+const LARGEST_JIT_CACHE: usize = if cfg!(target_arch = "aarch64") { 120 << 20 } else { 1 << 30 };
 
 /// The engine of a machine.
 pub(crate) enum Engine {
     Interpreter(Box<Interpreter>),
-    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     Jit(Box<Jit>),
-    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     Verify(Box<Verify>),
 }
 
@@ -46,28 +42,18 @@ impl Engine {
         if choice == EngineChoice::Interpreter {
             return Ok(interpreter());
         }
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         let bytes = usize::try_from(jit_cache).unwrap_or(usize::MAX).min(LARGEST_JIT_CACHE);
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if choice == EngineChoice::Verify {
             let engine = Verify::new(bytes).map_err(|source| MachineError::NoJit(source.to_string()))?;
             return Ok(Self::Verify(Box::new(engine)));
         }
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         match (Jit::new(bytes), choice) {
             (Ok(jit), _) => Ok(Self::Jit(Box::new(jit))),
             (Err(source), EngineChoice::Jit) => Err(MachineError::NoJit(source.to_string())),
             (Err(source), _) => {
-                log::warn!("no compiled code: the host refused memory for it ({source})");
+                log::warn!("no compiled code: {source}");
                 Ok(interpreter())
             }
-        }
-        #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-        if matches!(choice, EngineChoice::Jit | EngineChoice::Verify) {
-            let _ = jit_cache;
-            Err(MachineError::NoJit("it has no compiler for this kind of host yet".into()))
-        } else {
-            Ok(interpreter())
         }
     }
 
@@ -75,9 +61,7 @@ impl Engine {
     pub fn run(&mut self, cpu: &mut Cpu, budget: u64) -> Exit {
         match self {
             Self::Interpreter(engine) => engine.run(cpu, budget),
-            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Self::Jit(engine) => engine.run(cpu, budget),
-            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Self::Verify(engine) => engine.run(cpu, budget),
         }
     }
@@ -85,9 +69,7 @@ impl Engine {
     fn interpreter(&self) -> &Interpreter {
         match self {
             Self::Interpreter(engine) => engine,
-            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Self::Jit(engine) => engine.interpreter(),
-            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Self::Verify(engine) => engine.interpreter(),
         }
     }
@@ -101,7 +83,6 @@ impl Engine {
     /// How compiled code and interpreter differed, if both ran and did.
     pub fn difference(&self) -> Option<&str> {
         match self {
-            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Self::Verify(engine) => engine.difference(),
             _ => None,
         }
@@ -110,7 +91,6 @@ impl Engine {
     /// Writes what is compiled from now on to `out`. Without a compiler, nothing.
     pub fn dump_to(&mut self, out: Box<dyn std::io::Write + Send>) {
         match self {
-            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Self::Jit(engine) => engine.dump_to(out),
             _ => drop(out),
         }
@@ -118,14 +98,12 @@ impl Engine {
 
     /// What the compiler did.
     pub fn jit_stats(&self) -> JitStats {
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         let c = match self {
             Self::Interpreter(_) => return JitStats::default(),
             Self::Jit(engine) => engine.counters(),
             Self::Verify(engine) => engine.counters(),
         };
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-        return JitStats {
+        JitStats {
             blocks: c.blocks,
             instructions: c.instructions,
             interpreted: c.interpreted,
@@ -136,8 +114,6 @@ impl Engine {
             entries: c.entries,
             retired: c.retired,
             compile_s: c.time.as_secs_f64(),
-        };
-        #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-        JitStats::default()
+        }
     }
 }

@@ -1,10 +1,13 @@
-//! The code buffer: written through one mapping, executed through another, so
-//! that no page is ever writable and executable at once.
+//! The code buffer. No page is ever writable and executable at once: code is
+//! written through one mapping and executed through another where the host has
+//! that, and the pages change sides where it has not.
 #![allow(unsafe_code)]
 
+use crate::host;
+use dynasmrt::cache_control;
 use std::io;
 
-/// Memory for host code, twice mapped.
+/// Memory for host code.
 pub struct CodeBuffer {
     write: *mut u8,
     execute: *const u8,
@@ -21,32 +24,14 @@ impl CodeBuffer {
     /// # Errors
     /// What the host said when it refused.
     pub fn new(size: usize) -> io::Result<Self> {
-        // SAFETY: plain system calls; every result is checked, and the
-        // descriptor is closed once it is mapped.
-        unsafe {
-            let fd = libc::memfd_create(c"glassbox-code".as_ptr(), libc::MFD_CLOEXEC);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
+        if let Ok((write, execute)) = host::map_twice(size) {
+            let mut buffer = Self { write, execute, size, used: 0 };
+            if buffer.notices_writes() {
+                return Ok(buffer);
             }
-            let map =
-                |protection| libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, fd, 0);
-            let sized = libc::ftruncate(fd, size as libc::off_t) == 0;
-            let write = if sized { map(libc::PROT_READ | libc::PROT_WRITE) } else { libc::MAP_FAILED };
-            let execute = if write != libc::MAP_FAILED {
-                map(libc::PROT_READ | libc::PROT_EXEC)
-            } else {
-                libc::MAP_FAILED
-            };
-            let error = io::Error::last_os_error();
-            libc::close(fd);
-            if execute == libc::MAP_FAILED {
-                if write != libc::MAP_FAILED {
-                    libc::munmap(write, size);
-                }
-                return Err(error);
-            }
-            Ok(Self { write: write.cast(), execute: execute.cast(), size, used: 0 })
         }
+        let at = host::map(size)?;
+        Ok(Self { write: at, execute: at, size, used: 0 })
     }
 
     /// Where the next code will be executed.
@@ -64,8 +49,7 @@ impl CodeBuffer {
         if code.len() > self.room() {
             return false;
         }
-        // SAFETY: the bytes fit, checked above; nothing executes in this range yet.
-        unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), self.write.add(self.used), code.len()) };
+        self.store(self.used, code);
         self.used = (self.used + code.len()).next_multiple_of(16).min(self.size);
         true
     }
@@ -77,22 +61,97 @@ impl CodeBuffer {
     pub fn patch(&mut self, at: usize, code: &[u8]) {
         let offset = at.wrapping_sub(self.execute as usize);
         assert!(offset <= self.used && self.used - offset >= code.len(), "patch outside the code buffer");
-        // SAFETY: in bounds, checked above.
-        unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), self.write.add(offset), code.len()) };
+        self.store(offset, code);
     }
 
     /// Forgets everything behind the first `keep` bytes.
     pub fn truncate(&mut self, keep: usize) {
         self.used = self.used.min(keep);
     }
+
+    /// Writes code, and sees to it that the host executes what was written.
+    fn store(&mut self, offset: usize, code: &[u8]) {
+        assert!(offset <= self.size && code.len() <= self.size - offset, "code outside its buffer");
+        let turns = self.write.cast_const() == self.execute;
+        // SAFETY: the bytes fit, checked above; nothing executes here meanwhile.
+        let executed = unsafe {
+            let to = self.write.add(offset);
+            if turns {
+                host::set_writable(to, code.len(), true);
+            }
+            std::ptr::copy_nonoverlapping(code.as_ptr(), to, code.len());
+            if turns {
+                host::set_writable(to, code.len(), false);
+            }
+            std::slice::from_raw_parts(self.execute.add(offset), code.len())
+        };
+        cache_control::synchronize_icache(executed);
+        cache_control::prepare_for_execution(executed);
+    }
+
+    /// Whether code that is overwritten through one mapping is executed anew
+    /// through the other. Hosts do that; emulators of hosts may not.
+    #[cfg(target_arch = "aarch64")]
+    fn notices_writes(&mut self) -> bool {
+        (1..=2u32).all(|n| {
+            // mov w0, #n; ret
+            let code = [0x5280_0000 | n << 5, 0xD65F_03C0].map(u32::to_le_bytes).concat();
+            self.store(0, &code);
+            // SAFETY: a function of this signature was written there just now.
+            let function: extern "C" fn() -> u32 = unsafe { std::mem::transmute(self.execute) };
+            function() == n
+        })
+    }
+
+    /// x86-64 hosts do by definition.
+    #[cfg(not(target_arch = "aarch64"))]
+    fn notices_writes(&mut self) -> bool {
+        true
+    }
 }
 
 impl Drop for CodeBuffer {
     fn drop(&mut self) {
-        // SAFETY: both mappings were made in `new` with this size.
+        // SAFETY: the mappings were made in `new` with this size.
         unsafe {
-            libc::munmap(self.write.cast(), self.size);
-            libc::munmap(self.execute.cast_mut().cast(), self.size);
+            if self.write.cast_const() != self.execute {
+                host::unmap(self.write, self.size);
+            }
+            host::unmap(self.execute.cast_mut(), self.size);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A function that returns `n`, for this kind of host.
+    fn returns(n: u8) -> Vec<u8> {
+        if cfg!(target_arch = "aarch64") {
+            [0x5280_0000 | u32::from(n) << 5, 0xD65F_03C0].map(u32::to_le_bytes).concat()
+        } else {
+            vec![0xB8, n, 0, 0, 0, 0xC3]
+        }
+    }
+
+    fn call(at: usize) -> u32 {
+        // SAFETY: a function of this signature was written there by the test.
+        let function: extern "C" fn() -> u32 = unsafe { std::mem::transmute(at) };
+        function()
+    }
+
+    #[test]
+    fn what_is_overwritten_is_executed_as_overwritten() {
+        let one = host::map(1 << 16).expect("memory for code");
+        let turning = CodeBuffer { write: one, execute: one, size: 1 << 16, used: 0 };
+        for mut buffer in [CodeBuffer::new(1 << 16).expect("memory for code"), turning] {
+            let (first, second) = (buffer.next(), buffer.next() + 16);
+            assert!(buffer.append(&returns(1)) && buffer.append(&returns(2)));
+            assert_eq!((call(first), call(second)), (1, 2));
+            buffer.patch(first, &returns(3));
+            assert_eq!((call(first), call(second)), (3, 2));
+            assert!(!buffer.append(&vec![0; 1 << 16]), "more than there is room for");
         }
     }
 }

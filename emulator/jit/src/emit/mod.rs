@@ -1,4 +1,56 @@
 //! Back ends: from the intermediate form to host code, one folder a host.
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(target_arch = "x86_64")]
 pub mod x64;
+
+/// This host's.
+#[cfg(target_arch = "x86_64")]
+pub use x64 as host;
+
+/// Where a direct branch leads.
+pub enum Destination {
+    /// Compiled code at this host address, on the same guest page.
+    Code(usize),
+    /// On the same guest page, not compiled yet.
+    Linkable,
+    /// On another page: whether it is still mapped is checked each time.
+    Far,
+}
+
+/// What a back end gets besides a block, with its shared code.
+pub struct Target<'a, Thunks> {
+    /// Where the code will be executed.
+    pub base: usize,
+    /// The shared code.
+    pub thunks: Thunks,
+    /// Address of the table of targets.
+    pub targets: usize,
+    /// Five-level paging: linear addresses have 57 bits.
+    pub la57: bool,
+    /// Where branches lead.
+    pub destination: &'a dyn Fn(u64) -> Destination,
+}
+
+/// A block's host code.
+pub struct Emitted {
+    /// The code.
+    pub code: Vec<u8>,
+    /// Offset of the exit to patch the entry with when the block dies.
+    pub dead: usize,
+}
+
+/// Why compiled code returned.
+pub mod reason {
+    /// RIP is set and no compiled code for it is known.
+    pub const LOOKUP: u32 = 0;
+    /// The block at RIP did not start: attention, or the limit is near.
+    pub const BLOCKED: u32 = 1;
+    /// The run loop has to look at something
+    /// ([`glassbox_cpu::compiled::OpEnd::Leave`]).
+    #[allow(dead_code)]
+    pub const LEAVE: u32 = 2;
+    /// As [`LOOKUP`], and the jump at `link_site` may be patched.
+    pub const LINK: u32 = 4;
+    /// The block at RIP cannot run with the SIMD state as it is.
+    pub const REFUSED: u32 = 5;
+}

@@ -3,9 +3,9 @@
 use super::encode::Rm;
 use super::flags::FlagState;
 use super::map::{FUEL, RAX, RCX, RDX};
-use super::thunks::reason;
-use super::{Destination, Emitter, Outline, slot};
+use super::{Emitter, Outline, slot};
 use crate::cache::target_slot;
+use crate::emit::{Destination, reason};
 use crate::ir::{Code, Cond, Reg, Size, T0};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::Op;

@@ -17,10 +17,11 @@ pub mod thunks;
 mod vectors;
 mod x87;
 
+use super::{Destination, Emitted};
 use crate::ir::{ACC, Code, FlagSet, Inst, NONE, Place, Reg, Share};
-use crate::lift::Source;
 use crate::lift::native::File;
 use crate::lift::x87::Plan;
+use crate::lift::{Forms, Source};
 use dynasmrt::{DynamicLabel, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use encode::Rm;
 use flags::FlagState;
@@ -34,16 +35,6 @@ use x87::Stack;
 /// The offset of register `n` from the processor.
 fn slot(n: Reg) -> usize {
     layout::REGS + 8 * (n & 31) as usize
-}
-
-/// Where a direct branch leads.
-pub enum Destination {
-    /// Compiled code at this host address, on the same guest page.
-    Code(usize),
-    /// On the same guest page, not compiled yet.
-    Linkable,
-    /// On another page: whether it is still mapped is checked each time.
-    Far,
 }
 
 /// A piece of code behind the block: the op is run by the interpreter.
@@ -91,26 +82,7 @@ struct Uses {
 }
 
 /// What the back end gets.
-pub struct Target<'a> {
-    /// Where the code will be executed.
-    pub base: usize,
-    /// The shared code.
-    pub thunks: Thunks,
-    /// Address of the table of targets.
-    pub targets: usize,
-    /// Five-level paging: linear addresses have 57 bits.
-    pub la57: bool,
-    /// Where branches lead.
-    pub destination: &'a dyn Fn(u64) -> Destination,
-}
-
-/// A block's host code.
-pub struct Emitted {
-    /// The code.
-    pub code: Vec<u8>,
-    /// Offset of the exit to patch the entry with when the block dies.
-    pub dead: usize,
-}
+pub type Target<'a> = super::Target<'a, Thunks>;
 
 /// Emits one block.
 struct Emitter<'a> {
@@ -349,6 +321,18 @@ impl Emitter<'_> {
             self.flags_after(inst);
         }
     }
+}
+
+/// The forms that this processor executes as they are.
+pub fn forms() -> Forms {
+    Forms::new(host_supports)
+}
+
+/// A jump to `to` for the patchable place `from`; none where that is too far.
+pub fn jump(from: usize, to: usize) -> Option<[u8; 5]> {
+    let relative = i32::try_from((to as i64).wrapping_sub(from as i64 + 5)).ok()?;
+    let [a, b, c, d] = relative.to_le_bytes();
+    Some([0xE9, a, b, c, d])
 }
 
 /// Whether this processor has what a guest instruction of this kind needs.

@@ -3,31 +3,16 @@
 
 use super::map::{self, FUEL};
 use crate::cache::{TARGETS, Target};
+use crate::emit::reason;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use glassbox_cpu::compiled::layout;
 use glassbox_cpu::{Cpu, Op};
-
-/// Why compiled code returned.
-pub mod reason {
-    /// RIP is set and no compiled code for it is known.
-    pub const LOOKUP: u32 = 0;
-    /// The block at RIP did not start: attention, or the limit is near.
-    pub const BLOCKED: u32 = 1;
-    /// The run loop has to look at something
-    /// ([`glassbox_cpu::compiled::OpEnd::Leave`]).
-    #[allow(dead_code)]
-    pub const LEAVE: u32 = 2;
-    /// As [`LOOKUP`], and the jump at `link_site` may be patched.
-    pub const LINK: u32 = 4;
-    /// The block at RIP cannot run with the SIMD state as it is.
-    pub const REFUSED: u32 = 5;
-}
 
 /// Host addresses of the shared pieces.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thunks {
     /// `extern "sysv64" fn(*mut Cpu, code) -> reason`.
-    pub enter: usize,
+    enter: usize,
     /// Jumped to with the reason in EAX: spills and returns.
     pub exit: usize,
     /// Called with the op in RAX, ops left in ECX, the block's RIP in RDX.
@@ -64,6 +49,17 @@ impl Probing {
 }
 
 impl Thunks {
+    /// Runs compiled code until it leaves, and says [why](reason).
+    ///
+    /// # Safety
+    /// The shared code and `code` are in place, and made for this very processor.
+    #[allow(unsafe_code)]
+    pub unsafe fn enter(&self, cpu: &mut Cpu, code: usize) -> u32 {
+        // SAFETY: the shared code begins with a function of this signature.
+        let enter: extern "sysv64" fn(*mut Cpu, usize) -> u32 = unsafe { std::mem::transmute(self.enter) };
+        enter(cpu, code)
+    }
+
     /// The address of the lookup for loads or stores.
     pub fn probe(&self, what: Probing) -> usize {
         self.probe[what as usize]

@@ -1,0 +1,77 @@
+//! In place of the compiler, on hosts for which there is no back end: engines that
+//! cannot be had.
+
+use crate::JitCounters;
+use glassbox_cpu::{Cpu, Exit, Interpreter};
+use std::io::{Error, ErrorKind, Result, Write};
+
+/// Never exists here.
+pub enum Jit {}
+
+/// Never exists here.
+pub enum Verify {}
+
+fn unsupported<T>() -> Result<T> {
+    Err(Error::new(ErrorKind::Unsupported, "there is no compiler for this kind of host"))
+}
+
+impl Jit {
+    /// # Errors
+    /// Always.
+    pub fn new(_bytes: usize) -> Result<Self> {
+        unsupported()
+    }
+
+    /// As [`Interpreter::run`].
+    pub fn run(&mut self, _cpu: &mut Cpu, _budget: u64) -> Exit {
+        match *self {}
+    }
+
+    /// The interpreter that runs what is cold.
+    pub fn interpreter(&self) -> &Interpreter {
+        match *self {}
+    }
+
+    /// What the compiler did so far.
+    pub fn counters(&self) -> JitCounters {
+        match *self {}
+    }
+
+    /// Writes what is compiled from now on to `out`.
+    pub fn dump_to(&mut self, _out: Box<dyn Write + Send>) {
+        match *self {}
+    }
+}
+
+impl Verify {
+    /// # Errors
+    /// Always.
+    pub fn new(_bytes: usize) -> Result<Self> {
+        unsupported()
+    }
+
+    /// As [`Interpreter::run`].
+    pub fn run(&mut self, _cpu: &mut Cpu, _budget: u64) -> Exit {
+        match *self {}
+    }
+
+    /// The interpreter that runs what is cold.
+    pub fn interpreter(&self) -> &Interpreter {
+        match *self {}
+    }
+
+    /// What the compiler did so far.
+    pub fn counters(&self) -> JitCounters {
+        match *self {}
+    }
+
+    /// How the engines differed.
+    pub fn difference(&self) -> Option<&str> {
+        match *self {}
+    }
+
+    /// Blocks compared so far.
+    pub fn compared(&self) -> u64 {
+        match *self {}
+    }
+}
