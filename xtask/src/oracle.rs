@@ -18,6 +18,9 @@ pub struct Options {
     /// Only forms whose name contains this.
     #[arg(long)]
     form: Option<String>,
+    /// Which of our engines: interp or jit, each instruction compiled alone.
+    #[arg(long, default_value = "interp", value_parser = ["interp", "jit"])]
+    engine: String,
     /// Processes; as many as there are processors, if nothing else is said.
     #[arg(long)]
     jobs: Option<u32>,
@@ -35,6 +38,7 @@ pub fn run(options: &Options) -> Result<()> {
     shell::run(shell::cargo().args(built))?;
     let mut oracle = std::process::Command::new(shell::target().join("release/examples/oracle"));
     oracle.args(["--cases", &options.cases, "--seed", &options.seed.to_string()]);
+    oracle.args(["--engine", &options.engine]);
     if let Some(form) = &options.form {
         oracle.args(["--form", form]);
     }

@@ -1,6 +1,8 @@
 //! The baseline compiler as an engine: what is compiled, linked, entered and dropped.
 #![allow(unsafe_code)]
 
+mod alone;
+
 use crate::JitCounters;
 use crate::cache::{Blocks, CodeBuffer, Compiled, Key};
 use crate::emit::host::thunks::{self, Thunks};
@@ -10,7 +12,7 @@ use crate::host::thread_time;
 use crate::ir::Code;
 use crate::lift::{Forms, Mode, Source, lift};
 use crate::opt::optimise;
-use glassbox_cpu::{Activity, Block, Cpu, Exception, Exit, HotCode, Interpreter, Op, SegReg};
+use glassbox_cpu::{Block, Cpu, Exception, Exit, HotCode, Interpreter, Op, SegReg};
 use glassbox_memory::PAGE_MASK;
 use glassbox_x86_spec::control::Cr4;
 use std::io::Write;
@@ -105,28 +107,6 @@ impl Jit {
         self.tier1.dump = Some(out);
     }
 
-    /// Executes the instruction at CS:RIP, compiled alone if it has a lowering:
-    /// for comparing instructions one by one.
-    ///
-    /// # Errors
-    /// The fault it raises, which is handed back here. That it could not be
-    /// delivered on the way is taken for granted.
-    pub fn execute_one(&mut self, cpu: &mut Cpu) -> Result<(), Exception> {
-        let block = self.interpreter.block_at(cpu)?;
-        let (start, second, mode) = (block.start, block.second_page, block.mode);
-        let block = Block::new(vec![block.ops[0]], start, second, mode);
-        self.tier1.flush();
-        cpu.fault_chain.clear();
-        let entered = self.tier1.enter(cpu, &block, cpu.state.retired + 1);
-        if entered.is_none() || self.tier1.take_refused() {
-            return self.interpreter.execute_one(cpu);
-        }
-        let Some(fault) = cpu.fault_chain.front() else { return Ok(()) };
-        cpu.state.activity = Activity::Active;
-        cpu.state.cr2 = fault.cr2;
-        Err(Exception { vector: fault.vector, error: fault.error.map(|error| error as u16) })
-    }
-
     pub(crate) fn into_tier1(self) -> Tier1 {
         self.tier1
     }
@@ -156,11 +136,7 @@ impl HotCode for Tier1 {
             self.link = None;
             return None;
         };
-        let la57 = cpu.state.cr4.contains(Cr4::LA57);
-        if la57 != self.la57 {
-            self.flush();
-            self.la57 = la57;
-        }
+        self.follow_paging(cpu);
         if block.mode.key() != self.mode {
             self.mode = block.mode.key();
             self.blocks.forget_targets();
@@ -234,10 +210,7 @@ impl Tier1 {
 
     fn compile(&mut self, cpu: &Cpu, block: &Block, mode: Mode, key: Key) -> Option<usize> {
         let began = thread_time();
-        // Links are only good while the buffer they point into is.
-        if self.buffer.room() < block.ops.len() * WORST_INSTRUCTION + WORST_BLOCK {
-            self.flush();
-        }
+        self.make_room(block.ops.len());
         let ops: Box<[Op]> = block.ops.clone();
         let base = self.buffer.next();
         let emitted = self.assemble(cpu, &ops, mode, key)?;
@@ -262,6 +235,22 @@ impl Tier1 {
         let index = self.blocks.insert(block);
         self.counters.time += thread_time().saturating_sub(began);
         Some(index)
+    }
+
+    /// Links are only good while the buffer they point into is.
+    fn make_room(&mut self, ops: usize) {
+        if self.buffer.room() < ops * WORST_INSTRUCTION + WORST_BLOCK {
+            self.flush();
+        }
+    }
+
+    /// Compiled code is for one width of linear addresses.
+    fn follow_paging(&mut self, cpu: &Cpu) {
+        let la57 = cpu.state.cr4.contains(Cr4::LA57);
+        if la57 != self.la57 {
+            self.flush();
+            self.la57 = la57;
+        }
     }
 
     /// Host code of a block, for the end of the buffer.
@@ -313,7 +302,7 @@ impl Tier1 {
     }
 
     /// Drops all compiled code. Never called while any of it runs.
-    pub(crate) fn flush(&mut self) {
+    fn flush(&mut self) {
         self.buffer.truncate(self.thunks.size.next_multiple_of(16));
         self.blocks.clear();
         self.link = None;

@@ -15,6 +15,9 @@ const TABLES: u64 = 0x1_0000;
 const CODE_AT: u64 = 0x2_0000;
 const DATA_AT: u64 = 0x3_0000;
 const READ_ONLY_AT: u64 = 0x4_0000;
+/// Room for a case's bytes, which may be several instructions where no host is
+/// asked.
+pub const LONGEST: usize = 192;
 /// A repeated string instruction is entered at most this often.
 const REENTRIES: u32 = 1 << 16;
 
@@ -48,11 +51,26 @@ impl CpuBus for OpenBus {
     fn cr8_write(&mut self, _: u8) {}
 }
 
+/// What executes instructions for us.
+pub trait Execute {
+    /// Executes the instruction at CS:RIP and nothing else.
+    ///
+    /// # Errors
+    /// The fault it raises, which is handed back instead of being delivered.
+    fn execute_one(&mut self, cpu: &mut Cpu) -> Result<(), Exception>;
+}
+
+impl Execute for Interpreter {
+    fn execute_one(&mut self, cpu: &mut Cpu) -> Result<(), Exception> {
+        Self::execute_one(self, cpu)
+    }
+}
+
 /// Our processor in 64-bit mode at CPL 3, as Linux would have set it up.
 pub struct Emulated {
     /// The processor.
     pub cpu: Cpu,
-    interpreter: Interpreter,
+    engine: Option<Box<dyn Execute>>,
     ready: CpuState,
     code_32: Segment,
     code_16: Segment,
@@ -64,6 +82,11 @@ pub struct Emulated {
 impl Emulated {
     /// A processor of `model` with code and data mapped as on the host.
     pub fn new(model: CpuModel) -> Self {
+        Self::on(model, Box::new(Interpreter::new()))
+    }
+
+    /// As [`new`](Self::new), with another engine than the interpreter.
+    pub fn on(model: CpuModel, engine: Box<dyn Execute>) -> Self {
         let memory = GuestMemory::new(RAM).expect("a megabyte can be mapped");
         let mut cpu = Cpu::new(memory, Box::new(OpenBus), Arc::new(CpuSignals::default()), Arc::new(model));
         map_all(&mut cpu);
@@ -95,8 +118,7 @@ impl Emulated {
         let data_16 = Segment { base: DATA, limit: DATA_16_LIMIT, attr: small, selector: DATA_16 };
         let background = background_image(DATA_LEN);
         let data = vec![0; DATA_LEN as usize];
-        let mut this =
-            Self { cpu, interpreter: Interpreter::new(), ready, code_32, code_16, data_16, background, data };
+        let mut this = Self { cpu, engine: Some(engine), ready, code_32, code_16, data_16, background, data };
         this.poke(CODE_AT, &vec![0xCC; CODE_LEN as usize]);
         this.poke(READ_ONLY_AT, &background_image(READ_ONLY_LEN));
         this
@@ -108,9 +130,12 @@ impl Emulated {
 
     /// Runs a case; [`Emulated::data`] has the writable data afterwards.
     pub fn run(&mut self, case: &Case) -> Outcome {
-        let mut interpreter = std::mem::take(&mut self.interpreter);
-        let outcome = self.run_by(case, &mut |cpu| interpreter.execute_one(cpu));
-        self.interpreter = interpreter;
+        let mut engine = self.engine.take();
+        let outcome = self.run_by(case, &mut |cpu| match &mut engine {
+            Some(engine) => engine.execute_one(cpu),
+            None => Err(Exception::UD),
+        });
+        self.engine = engine;
         outcome
     }
 
@@ -122,7 +147,7 @@ impl Emulated {
         for (at, bytes) in &case.memory {
             self.poke(DATA_AT + (at - DATA), bytes);
         }
-        let mut code = [0xCC; 32];
+        let mut code = [0xCC; LONGEST];
         code[..case.bytes.len()].copy_from_slice(&case.bytes);
         let entry = CODE_AT + (ENTRY - CODE);
         self.poke(entry, &code);

@@ -2,12 +2,12 @@
 
 use crate::case::{Case, Outcome};
 use crate::compare::{self, Difference};
-use crate::emulated::Emulated;
+use crate::emulated::{Emulated, Execute};
 use crate::generate;
 use crate::native::Native;
 use crate::report::Report;
 use crate::rng::Rng;
-use glassbox_cpu::CpuModel;
+use glassbox_cpu::{CpuModel, Interpreter};
 use iced_x86::Code;
 
 /// One case in so many has an encoding that does not exist.
@@ -25,7 +25,15 @@ impl Session {
     /// # Errors
     /// When the host cannot run cases.
     pub fn new() -> std::io::Result<Self> {
-        Ok(Self { native: Native::new()?, emulated: Emulated::new(CpuModel::default()) })
+        Self::on(Box::new(Interpreter::new()))
+    }
+
+    /// As [`new`](Self::new), with another engine than the interpreter.
+    ///
+    /// # Errors
+    /// When the host cannot run cases.
+    pub fn on(engine: Box<dyn Execute>) -> std::io::Result<Self> {
+        Ok(Self { native: Native::new()?, emulated: Emulated::on(CpuModel::default(), engine) })
     }
 
     /// Whether our processor has the case's instruction.

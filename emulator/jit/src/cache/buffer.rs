@@ -44,6 +44,11 @@ impl CodeBuffer {
         self.size - self.used
     }
 
+    /// How much is used: what [`truncate`](Self::truncate) goes back to.
+    pub fn mark(&self) -> usize {
+        self.used
+    }
+
     /// Appends code that was assembled for [`next`](Self::next); false when it does not fit.
     pub fn append(&mut self, code: &[u8]) -> bool {
         if code.len() > self.room() {

@@ -138,7 +138,8 @@ enum Slot {
 
 /// Finds out about forms, and remembers.
 pub struct Forms {
-    known: HashMap<Code, Option<Form>>,
+    /// By form, and whether an operand is memory: MOVSD is another instruction then.
+    known: HashMap<(Code, bool), Option<Form>>,
     factory: InstructionInfoFactory,
     /// What the host executes.
     supports: fn(CpuidFeature) -> bool,
@@ -164,11 +165,12 @@ impl Forms {
 
     /// The step for an instruction, if the host executes it as it is.
     pub fn lift(&mut self, i: &Instruction, op: &Op, bytes: &[u8]) -> Option<Lifted> {
-        let form = match self.known.get(&i.code()) {
+        let key = (i.code(), op.is_mem());
+        let form = match self.known.get(&key) {
             Some(form) => (*form)?,
             None => {
                 let form = self.examine(i);
-                self.known.insert(i.code(), form);
+                self.known.insert(key, form);
                 form?
             }
         };

@@ -97,7 +97,10 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
         Fadd_sti_st0 | Fmul_sti_st0 | Fsub_sti_st0 | Fsubr_sti_st0 | Fdiv_sti_st0 | Fdivr_sti_st0 => {
             (x87.reads, x87.writes) = (1 | other, other);
         }
-        Faddp_sti_st0 | Fmulp_sti_st0 | Fsubp_sti_st0 | Fsubrp_sti_st0 | Fdivp_sti_st0 | Fdivrp_sti_st0 => {
+        // A result that is popped stays in the empty register, which is not kept here.
+        Faddp_sti_st0 | Fmulp_sti_st0 | Fsubp_sti_st0 | Fsubrp_sti_st0 | Fdivp_sti_st0 | Fdivrp_sti_st0
+            if other != 1 =>
+        {
             (x87.reads, x87.writes, x87.pops) = (1 | other, other, 1)
         }
         Fucomi_st0_sti | Fcomi_st0_sti => (x87.reads, x87.flags, x87.c1) = (1 | other, true, false),

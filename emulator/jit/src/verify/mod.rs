@@ -11,7 +11,7 @@ mod report;
 use crate::engine::{Tier1, counters_of};
 use crate::{Jit, JitCounters};
 use bus::Counted;
-use glassbox_cpu::{Block, Cpu, CpuState, Exception, Exit, HotCode, Interpreter, Op};
+use glassbox_cpu::{Block, Cpu, CpuState, Exception, Exit, HotCode, Interpreter};
 use report::{differences, same};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl HotCode for Checked {
             return Some(Ok(()));
         }
         undo(cpu, &before, &trial);
-        if !self.compiled(cpu, block) {
+        if !self.compiled(cpu, block, &trial) {
             // What the interpreter did stands.
             redo(cpu, &trial);
             return Some(Ok(()));
@@ -158,12 +158,28 @@ impl Checked {
     }
 
     /// Runs a block compiled, and nothing behind it; false if it cannot be.
-    fn compiled(&mut self, cpu: &mut Cpu, block: &Block) -> bool {
+    fn compiled(&mut self, cpu: &mut Cpu, block: &Block, trial: &Trial) -> bool {
         let end = cpu.state.retired + block.ops.len() as u64;
         cpu.compiled.alone = true;
         let entered = self.tier1.enter(cpu, block, end);
         cpu.compiled.alone = false;
-        entered.is_some() && !self.tier1.take_refused()
+        let ran = entered.is_some() && !self.tier1.take_refused();
+        if ran {
+            self.finish(cpu, trial);
+        }
+        ran
+    }
+
+    /// Compiled code may leave a block early, to go on behind an instruction in
+    /// another one.
+    fn finish(&mut self, cpu: &mut Cpu, trial: &Trial) {
+        let left = trial.after.retired.saturating_sub(cpu.state.retired);
+        if left != 0
+            && cpu.compiled.faults == 0
+            && let Err(fault) = self.reference.run_block(cpu, left)
+        {
+            cpu.deliver_fault(fault);
+        }
     }
 
     /// Makes the report: the block, the first of its instructions behind which the
@@ -208,12 +224,11 @@ impl Checked {
                 return None;
             }
             undo(cpu, before, &trial);
-            self.tier1.flush();
-            let ops: Vec<Op> = block.ops[..n].to_vec();
-            let cut = Block::new(ops, block.start, block.second_page, block.mode);
-            if !self.compiled(cpu, &cut) {
+            let cut = Block::new(block.ops[..n].to_vec(), block.start, block.second_page, block.mode);
+            if !self.tier1.run_alone(cpu, &cut) {
                 return None;
             }
+            self.finish(cpu, &trial);
             let found = found(cpu, &trial);
             undo(cpu, before, &trial);
             if let Some(found) = found {

@@ -2,7 +2,10 @@
 //! `progress CASES MISMATCHES`, `family NAME FORMS CASES FAULTS MISMATCHES`,
 //! `text LINE` for people, `case LINE` for the data files, `end`.
 
+use glassbox_cpu::{Cpu, Exception};
+use glassbox_jit::Jit;
 use glassbox_oracle::campaign::{self, Plan};
+use glassbox_oracle::emulated::Execute;
 use glassbox_oracle::report::{Family, describe};
 use glassbox_oracle::{Session, host_is_amd};
 use std::collections::BTreeMap;
@@ -15,15 +18,41 @@ use std::time::{Duration, Instant};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage: oracle [--cases N] [--seed S] [--form TEXT] [--bits 64|32|16] [--jobs N] \
-                     [--emit FILE] [--record FOLDER]
+                     [--engine interp|jit] [--emit FILE] [--record FOLDER]
 N may end in k, M or G. --emit adds cases that differ to a data file. --record makes the data files \
 anew; --form then names one of them.";
+
+/// What executes our side.
+#[derive(Clone, Copy)]
+enum Engine {
+    Interpreter,
+    /// Each instruction compiled alone.
+    Jit,
+}
+
+impl Engine {
+    fn session(self) -> std::io::Result<Session> {
+        match self {
+            Self::Interpreter => Session::new(),
+            Self::Jit => Session::on(Box::new(Compiled(Jit::new(1 << 20)?))),
+        }
+    }
+}
+
+struct Compiled(Jit);
+
+impl Execute for Compiled {
+    fn execute_one(&mut self, cpu: &mut Cpu) -> std::result::Result<(), Exception> {
+        self.0.execute_one(cpu)
+    }
+}
 
 struct Args {
     plan: Plan,
     jobs: u64,
     emit: Option<String>,
     record: Option<String>,
+    engine: Engine,
     worker: Option<u64>,
 }
 
@@ -42,7 +71,8 @@ fn count(text: &str) -> Result<u64> {
 fn parse() -> Result<Args> {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let plan = Plan { cases: 1_000_000, seed: 1, filter: String::new(), sizes: vec![64, 32, 16] };
-    let mut args = Args { plan, jobs: cores, emit: None, record: None, worker: None };
+    let mut args =
+        Args { plan, jobs: cores, emit: None, record: None, engine: Engine::Interpreter, worker: None };
     let mut rest = std::env::args().skip(1);
     while let Some(name) = rest.next() {
         let mut value = || rest.next().ok_or_else(|| format!("{name} needs a value"));
@@ -56,6 +86,13 @@ fn parse() -> Result<Args> {
             },
             "--jobs" => args.jobs = value()?.parse::<u64>()?.clamp(1, 1024),
             "--emit" => args.emit = Some(value()?),
+            "--engine" => {
+                args.engine = match value()?.as_str() {
+                    "interp" => Engine::Interpreter,
+                    "jit" => Engine::Jit,
+                    engine => return Err(format!("there is no engine {engine}").into()),
+                }
+            }
             "--record" => args.record = Some(value()?),
             "--worker" => args.worker = Some(value()?.parse()?),
             _ => return Err(format!("unknown argument {name}\n{USAGE}").into()),
@@ -67,7 +104,7 @@ fn parse() -> Result<Args> {
 pub fn main() -> ExitCode {
     let outcome = parse().and_then(|args| match (&args.record, args.worker) {
         (Some(folder), _) => record(&args.plan, folder).map(|()| true),
-        (_, Some(n)) => work(&args.plan.share(n, args.jobs)).map(|()| true),
+        (_, Some(n)) => work(&args.plan.share(n, args.jobs), args.engine).map(|()| true),
         _ => supervise(&args),
     });
     match outcome {
@@ -88,8 +125,8 @@ fn record(plan: &Plan, folder: &str) -> Result<()> {
 }
 
 /// A worker: runs its share and tells about it.
-fn work(plan: &Plan) -> Result<()> {
-    let mut session = Session::new()?;
+fn work(plan: &Plan, engine: Engine) -> Result<()> {
+    let mut session = engine.session()?;
     let report =
         campaign::run(&mut session, plan, |cases, mismatches| println!("progress {cases} {mismatches}"));
     for (name, family) in report.families() {
