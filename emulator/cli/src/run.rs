@@ -12,11 +12,11 @@ use crate::{builtin, outcome, terminal};
 use anyhow::{Context, bail};
 use glassbox_device_api::CharBackend;
 use glassbox_machine::{
-    BootSource, BuiltInBios, Control, DisplayConfig, Kernel, Limits, Machine, MachineConfig, Outcome, Stop,
-    TraceWriter,
+    BootFile, BootSource, BuiltInBios, Control, DisplayConfig, Kernel, Limits, Machine, MachineConfig,
+    Outcome, Stop, TraceWriter,
 };
 use glassbox_screen::Screen;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -245,8 +245,8 @@ impl Boot {
                 if drives.is_empty() { builtin::guest(args).into() } else { BuiltInBios::default().into() };
             return Ok(Self { source, drives });
         };
-        let image = read_file(path, "a kernel image")?;
-        let initrd = args.initrd.as_deref().map(|path| read_file(path, "an initrd")).transpose()?;
+        let image = boot_file(path, "a kernel image")?;
+        let initrd = args.initrd.as_deref().map(|path| boot_file(path, "an initrd")).transpose()?;
         let kernel = Kernel { image, initrd, cmdline: args.append.clone().unwrap_or_default() };
         Ok(Self { source: kernel.into(), drives })
     }
@@ -266,8 +266,15 @@ fn drive_media(image: &Path, has_others: bool) -> anyhow::Result<Option<Media>> 
     })
 }
 
-/// Reads a file, pipe or device to its end, or refuses it as too large.
-pub fn read_file(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
+/// A file to start from: one that can be read again is not kept in memory.
+fn boot_file(path: &Path, what: &str) -> anyhow::Result<BootFile> {
+    let (_, meta) = open_file(path, what)?;
+    let again = meta.is_file() && meta.len() <= LARGEST_FILE;
+    Ok(if again { BootFile::File(path.to_owned()) } else { read_file(path, what)?.into() })
+}
+
+/// Opens what may be read as a whole.
+fn open_file(path: &Path, what: &str) -> anyhow::Result<(File, Metadata)> {
     let shown = path.display();
     let about = || format!("cannot read {shown}: check the path and its permissions");
     let file = File::open(path).with_context(about)?;
@@ -275,6 +282,14 @@ pub fn read_file(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
     if meta.is_dir() {
         bail!("{shown} is a folder: give {what}");
     }
+    Ok((file, meta))
+}
+
+/// Reads a file, pipe or device to its end, or refuses it as too large.
+pub fn read_file(path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let about = || format!("cannot read {shown}: check the path and its permissions");
+    let (file, meta) = open_file(path, what)?;
     let mut bytes = Vec::new();
     // Pipes and devices have no length, and some of them no end.
     if meta.len() <= LARGEST_FILE {

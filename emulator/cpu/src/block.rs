@@ -9,6 +9,7 @@ use crate::op::Op;
 use glassbox_memory::{PAGE_MASK, PAGE_SHIFT};
 use iced_x86::{Code, Mnemonic};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Index of a block in the cache.
 pub type BlockId = u32;
@@ -22,7 +23,7 @@ const BLOCK_COST: usize = 4;
 /// Decoded code.
 pub struct Block {
     /// The instructions, at least one.
-    pub ops: Box<[Op]>,
+    pub ops: Arc<[Op]>,
     /// RAM offset of the first byte.
     pub start: u64,
     /// RAM offset of the page in which the last instruction ends, when that is
@@ -52,15 +53,7 @@ impl Block {
     /// A block without successors.
     pub fn new(ops: Vec<Op>, start: u64, second_page: Option<u64>, mode: Mode) -> Self {
         let plain = ops.last().is_some_and(|op| op.flags & Op::ENDS_BLOCK == 0 || is_near_branch(op.code));
-        Self {
-            ops: ops.into_boxed_slice(),
-            start,
-            second_page,
-            mode,
-            plain,
-            heat: 0,
-            links: [Link::default(); 2],
-        }
+        Self { ops: ops.into(), start, second_page, mode, plain, heat: 0, links: [Link::default(); 2] }
     }
 
     /// Bytes of code.
@@ -77,7 +70,7 @@ struct FrontEntry {
 }
 
 /// Whether an instruction sets RIP and nothing else that blocks depend on.
-fn is_near_branch(code: Code) -> bool {
+pub(crate) fn is_near_branch(code: Code) -> bool {
     code.is_jcc_short_or_near()
         || code.is_jmp_short_or_near()
         || code.is_jmp_near_indirect()

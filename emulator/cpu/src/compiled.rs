@@ -1,10 +1,13 @@
 //! What compiled code shares with a processor: field offsets, the words that
 //! only it uses, and the way back into the interpreter's functions.
 
+use crate::block::{Block, is_near_branch};
+use crate::decode::{Decoded, MAX_BLOCK_BYTES, MAX_INSTRUCTION, decode};
 use crate::mmu::{TLB_ENTRIES, TlbEntry};
 use crate::op::Op;
 use crate::state::{CpuState, REG_BLOCK, SegReg, Segment};
 use crate::{Activity, Cpu, CpuSignals, Exception, LazyFlags};
+use glassbox_memory::{PAGE_MASK, PAGE_SIZE};
 use glassbox_x86_spec::control::Cr4;
 use std::mem::offset_of;
 
@@ -44,12 +47,26 @@ pub struct CompiledContext {
     pub parity: u32,
     /// AF there: bit 4 of this, exclusive-ored with `parity`.
     pub adjust: u32,
+    /// Translations that the running loop keeps from round to round.
+    pub sites: [Site; 16],
     /// Faults that were delivered without leaving compiled code, since it was entered.
     pub faults: u32,
     /// One block is to run and nothing behind it, not even a fault's handler.
     pub alone: bool,
     /// The inbox of code that was overwritten.
     pub watcher: Option<std::sync::Arc<glassbox_memory::CodeWatcher>>,
+}
+
+/// One access's translation in a loop.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Site {
+    /// The linear page.
+    pub page: u64,
+    /// The access may begin at offsets in the page below this: 0 is no translation.
+    pub limit: u64,
+    /// Host address minus linear address.
+    pub addend: u64,
 }
 
 /// How an op ended that compiled code had the interpreter run.
@@ -76,6 +93,10 @@ pub mod layout {
     pub const REGS: usize = STATE + offset_of!(CpuState, regs);
     pub const RIP: usize = STATE + offset_of!(CpuState, rip);
     pub const RETIRED: usize = STATE + offset_of!(CpuState, retired);
+    pub const CPL: usize = STATE + offset_of!(CpuState, cpl);
+    pub const SYSTEM_FLAGS: usize = STATE + offset_of!(CpuState, system_flags);
+    pub const KERNEL_GS_BASE: usize =
+        STATE + offset_of!(CpuState, msr) + offset_of!(crate::state::Msrs, kernel_gs_base);
     pub const VEC: usize = STATE + offset_of!(CpuState, vec);
     pub const MXCSR: usize = STATE + offset_of!(CpuState, mxcsr);
     pub const TLB_CONTEXT: usize = TLB + crate::mmu::Tlb::CONTEXT_OFFSET;
@@ -102,6 +123,18 @@ pub mod layout {
     pub const fn selector(n: u8) -> usize {
         STATE + offset_of!(CpuState, segs) + n as usize * size_of::<Segment>() + offset_of!(Segment, selector)
     }
+
+    pub const TLB_OWNER: usize = TLB + crate::mmu::Tlb::OWNER_OFFSET;
+    pub const SITES: u8 = 16;
+
+    /// Site `n` of [`CompiledContext::sites`].
+    pub const fn site(n: u8) -> usize {
+        COMPILED + offset_of!(CompiledContext, sites) + size_of::<Site>() * (n % SITES) as usize
+    }
+
+    pub const SITE_PAGE: usize = offset_of!(Site, page);
+    pub const SITE_LIMIT: usize = offset_of!(Site, limit);
+    pub const SITE_ADDEND: usize = offset_of!(Site, addend);
 
     /// Slot `n` of [`CompiledContext::slots`].
     pub const fn slot(n: u8) -> usize {
@@ -197,6 +230,12 @@ impl Cpu {
         self.slow_access
     }
 
+    /// Whatever loop keeps translations of its own looks them up anew: to be called
+    /// before compiled code is entered, which may be another engine's than last time.
+    pub fn disown_loops(&mut self) {
+        self.tlb.disown_loops();
+    }
+
     /// What compiled code for the present mode is called.
     pub fn code_mode(&self) -> crate::Mode {
         self.mode
@@ -237,6 +276,39 @@ impl Cpu {
             return OpEnd::Leave;
         }
         self.may_go_on()
+    }
+
+    /// Runs STI and the instruction that it holds interrupts off for, the last two
+    /// of their block.
+    pub fn run_shadowed(&mut self, sti: &Op, next: &Op, block_rip: u64) -> OpEnd {
+        if let Err(fault) = self.call_handler(sti, block_rip, 2) {
+            return self.fault_in_compiled(fault);
+        }
+        let shadow = std::mem::take(&mut self.state.interrupt_shadow);
+        let end = self.run_last(next, block_rip, 1);
+        if shadow {
+            self.interrupts_may_be_open();
+        }
+        if end == OpEnd::Leave { end } else { self.may_go_on() }
+    }
+
+    /// The instruction behind `block`, if it lies on the same page and is one that
+    /// compiled code may run in STI's shadow. Its bytes count as code from now on.
+    pub fn decode_behind(&mut self, block: &Block) -> Option<Op> {
+        let (at, offset) = (block.start + block.code_bytes(), block.code_bytes() as usize);
+        let in_page = (PAGE_SIZE - (at & !PAGE_MASK)) as usize;
+        if at & PAGE_MASK != block.start & PAGE_MASK || offset + MAX_INSTRUCTION > MAX_BLOCK_BYTES {
+            return None;
+        }
+        let mut bytes = [0; MAX_INSTRUCTION];
+        let bytes = &mut bytes[..MAX_INSTRUCTION.min(in_page)];
+        if self.memory.mark_code(at, bytes.len() as u64) {
+            self.tlb.protect_ram_page(at);
+        }
+        self.memory.read_slice_at(at, bytes);
+        let Decoded::Op(op) = decode(bytes, block.mode, offset as u8, &self.model) else { return None };
+        let simple = op.flags & Op::ENDS_BLOCK == 0 || is_near_branch(op.code);
+        simple.then_some(op)
     }
 
     /// As [`run_op`](Self::run_op), but compiled code does not come back to the rest

@@ -57,6 +57,11 @@ pub struct Op {
 }
 
 impl Op {
+    /// Whether no block goes on behind it.
+    pub fn ends_block(&self) -> bool {
+        self.flags & Self::ENDS_BLOCK != 0
+    }
+
     /// There is a memory operand; bit 0 of `flags`.
     pub const MEM: u8 = 1;
     /// LOCK prefix (valid use; others decode to #UD).

@@ -23,6 +23,6 @@ pub struct JitCounters {
     pub entries: u64,
     /// Guest instructions that retired in compiled blocks.
     pub retired: u64,
-    /// Processor time spent compiling.
+    /// Time spent compiling.
     pub time: Duration,
 }

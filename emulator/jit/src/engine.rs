@@ -8,7 +8,6 @@ use crate::cache::{Blocks, CodeBuffer, Compiled, Key};
 use crate::emit::host::thunks::{self, Thunks};
 use crate::emit::host::{Target, emit, forms, jump};
 use crate::emit::{Destination, Emitted, reason};
-use crate::host::thread_time;
 use crate::ir::Code;
 use crate::lift::{Forms, Mode, Source, lift};
 use crate::opt::optimise;
@@ -16,6 +15,8 @@ use glassbox_cpu::{Block, Cpu, Exception, Exit, HotCode, Interpreter, Op, SegReg
 use glassbox_memory::PAGE_MASK;
 use glassbox_x86_spec::control::Cr4;
 use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// Everything but the interpreter below.
 pub(crate) struct Tier1 {
@@ -32,6 +33,8 @@ pub(crate) struct Tier1 {
     refused: Option<u64>,
     /// Compiled for 57-bit linear addresses.
     la57: bool,
+    /// Number of the block that was compiled last.
+    number: i32,
     /// The mode that the table of targets is for.
     mode: u8,
     counters: JitCounters,
@@ -79,6 +82,7 @@ impl Jit {
             link: None,
             refused: None,
             la57: false,
+            number: 0,
             mode: 0,
             counters: JitCounters::default(),
             dump: None,
@@ -125,6 +129,15 @@ fn lift_mode(cpu: &Cpu, block: &Block) -> Option<Mode> {
     (flat && cs.base == 0 && cs.limit == u32::MAX).then_some(Mode::Flat32)
 }
 
+/// The instructions of a block, and the one in the shadow of STI at its end.
+fn with_shadow(cpu: &mut Cpu, block: &Block) -> Arc<[Op]> {
+    let sti = block.ops.last().is_some_and(|op| op.code == iced_x86::Code::Sti);
+    match sti.then(|| cpu.decode_behind(block)).flatten() {
+        Some(next) => block.ops.iter().copied().chain([next]).collect(),
+        None => Arc::clone(&block.ops),
+    }
+}
+
 impl HotCode for Tier1 {
     const THRESHOLD: u16 = 24;
 
@@ -147,6 +160,11 @@ impl HotCode for Tier1 {
             Some(index) => index,
             None => self.compile(cpu, block, mode, key)?,
         };
+        // One that goes on beyond STI is longer than the interpreter's.
+        if self.blocks.get(index).ops.len() as u64 > end - cpu.state.retired {
+            self.link = None;
+            return None;
+        }
         self.follow_link(rip, index);
         self.blocks.remember(index, cpu.fetch_context());
         let code = self.blocks.get(index).code;
@@ -172,6 +190,7 @@ impl Tier1 {
         cpu.compiled.limit = end.min(before.saturating_add(LONGEST_STRETCH));
         cpu.compiled.set_status(cpu.state.status);
         cpu.compiled.faults = 0;
+        cpu.disown_loops();
         // Whoever used this thread's x87 since may have left any.
         cpu.compiled.x87_flags = 0x3F;
         // SAFETY: what it runs was compiled for this processor's layout, touches RAM
@@ -208,10 +227,11 @@ impl Tier1 {
         true
     }
 
-    fn compile(&mut self, cpu: &Cpu, block: &Block, mode: Mode, key: Key) -> Option<usize> {
-        let began = thread_time();
-        self.make_room(block.ops.len());
-        let ops: Box<[Op]> = block.ops.clone();
+    fn compile(&mut self, cpu: &mut Cpu, block: &Block, mode: Mode, key: Key) -> Option<usize> {
+        let began = Instant::now();
+        let ops = with_shadow(cpu, block);
+        self.make_room(ops.len());
+        self.number = self.number % i32::MAX + 1;
         let base = self.buffer.next();
         let emitted = self.assemble(cpu, &ops, mode, key)?;
         if !self.buffer.append(&emitted.code) {
@@ -230,10 +250,10 @@ impl Tier1 {
         self.counters.instructions += ops.len() as u64;
         self.counters.interpreted += u64::from(self.code.interpreted);
         self.counters.bytes += emitted.code.len() as u64;
-        let len = block.code_bytes();
-        let block = Compiled { key, len, code: base, dead: base + emitted.dead, _ops: ops };
+        let len = ops.last().map_or(0, |op| u64::from(op.end));
+        let block = Compiled { key, len, code: base, dead: base + emitted.dead, ops };
         let index = self.blocks.insert(block);
-        self.counters.time += thread_time().saturating_sub(began);
+        self.counters.time += began.elapsed();
         Some(index)
     }
 
@@ -275,6 +295,7 @@ impl Tier1 {
             thunks: self.thunks,
             targets: self.blocks.targets(),
             la57: self.la57,
+            number: self.number,
             destination: &destination,
         };
         emit(&self.code, source, &target)

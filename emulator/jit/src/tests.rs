@@ -1,5 +1,8 @@
 //! Compiled code against the interpreter, on random instructions and states.
 
+#[path = "tests/programs.rs"]
+mod programs;
+
 use super::*;
 use glassbox_benches::{CODE, machine};
 use glassbox_cpu::{LazyFlags, X87Register};

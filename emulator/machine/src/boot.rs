@@ -1,7 +1,7 @@
 //! What firmware and a boot loader would have done by the time the kernel runs.
 
 use crate::board::Board;
-use crate::{BiosImage, BootSector, BootSource, FlatImage, Kernel, MachineError};
+use crate::{BiosImage, BootFile, BootSector, BootSource, FlatImage, Kernel, MachineError};
 use glassbox_boot::{BootRequest, EntryMode, EntryState, SegmentKind, SegmentState};
 use glassbox_cpu::{Activity, Cpu, DescriptorTable, SegReg, Segment, gpr};
 use glassbox_memory::{Gpa, GuestMemory, PAGE_SIZE};
@@ -122,11 +122,13 @@ fn enter_real_mode(cpu: &mut Cpu, address: u32) {
 /// Puts ACPI tables and kernel into memory and the processor at its entry.
 fn load_kernel(cpu: &mut Cpu, kernel: &Kernel, tables: &TablesConfig) -> Result<(), MachineError> {
     let installed = glassbox_tables::install(&cpu.memory, tables)?;
+    let image = kernel.image.read()?;
+    let initrd = kernel.initrd.as_ref().map(BootFile::read).transpose()?;
     let entry = glassbox_boot::load(
         &cpu.memory,
         &BootRequest {
-            kernel: &kernel.image,
-            initrd: kernel.initrd.as_deref(),
+            kernel: &image,
+            initrd: initrd.as_deref(),
             cmdline: &kernel.cmdline,
             rsdp: Some(installed.rsdp),
             e820: &installed.e820,

@@ -15,6 +15,14 @@ pub enum MachineError {
     /// Compiled code did something else than the interpreter.
     #[error("{0}")]
     Diverged(String),
+    /// A file that the machine starts from.
+    #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the host said.
+        source: std::io::Error,
+    },
     /// Guest RAM.
     #[error(transparent)]
     Memory(#[from] MemoryError),

@@ -86,7 +86,10 @@ pub fn boot_source(case: &Case) -> anyhow::Result<BootSource> {
         bail!("`initrd` and `arguments` are for kernels, not for {}", case.rom.display());
     }
     Ok(match kind {
-        RomKind::Kernel => Kernel { image, initrd, cmdline: case.cmdline.clone() }.into(),
+        RomKind::Kernel => {
+            let (image, initrd) = (image.into(), initrd.map(Into::into));
+            Kernel { image, initrd, cmdline: case.cmdline.clone() }.into()
+        }
         RomKind::Flat => FlatImage { image, address: case.address, ebx: 0 }.into(),
         RomKind::Bios => BiosImage(image).into(),
         RomKind::Disk | RomKind::Floppy | RomKind::Cdrom => BuiltInBios::default().into(),

@@ -161,12 +161,13 @@ impl Cpu {
         if may_write {
             self.tlb.note_writable(backing.offset);
         }
-        *self.tlb.entry_mut(table, gva.0) = Entry {
+        let entry = Entry {
             read: if readable { tag } else { 0 },
             write: if may_write && readable { tag } else { 0 },
             exec: if found.executable { tag } else { 0 },
             addend: backing.offset.wrapping_sub(gva.0),
         };
+        self.tlb.replace(table, gva.0, entry);
         Ok(found)
     }
 

@@ -74,6 +74,9 @@ pub struct Tlb {
     huge: Box<[u64; 64]>,
     /// Hashed set of the RAM pages that any entry may be able to write.
     writable: Box<[u64; WRITABLE_WORDS]>,
+    /// The compiled loop that keeps translations of its own, which hold while this
+    /// is that loop's number: every change of what is translated sets it to 0.
+    owner: u64,
     /// Fills since power-on.
     pub fills: u64,
     /// Flushes of everything or of one PCID.
@@ -87,6 +90,9 @@ impl Tlb {
     pub(crate) const GENERATION_OFFSET: usize = std::mem::offset_of!(Self, generation);
     /// Where compiled code finds the current context.
     pub(crate) const CONTEXT_OFFSET: usize = std::mem::offset_of!(Self, context);
+
+    /// Where compiled code keeps the number of the loop whose translations hold.
+    pub(crate) const OWNER_OFFSET: usize = std::mem::offset_of!(Self, owner);
 
     /// An empty TLB.
     pub fn new() -> Self {
@@ -105,6 +111,7 @@ impl Tlb {
             large: Box::new([0; 64]),
             huge: Box::new([0; 64]),
             writable: Box::new([0; WRITABLE_WORDS]),
+            owner: 0,
             fills: 0,
             flushes: 0,
         }
@@ -127,6 +134,7 @@ impl Tlb {
 
     #[inline(always)]
     fn update_context(&mut self) {
+        self.owner = 0;
         self.context = self.generation | ((self.base / ENTRIES) as u64) << 12 | self.changes << 17;
     }
 
@@ -146,6 +154,17 @@ impl Tlb {
     #[inline(always)]
     pub fn tag(&self, gva: u64) -> u64 {
         gva & PAGE_MASK | self.generation
+    }
+
+    /// Translations that compiled loops keep no longer hold.
+    pub fn disown_loops(&mut self) {
+        self.owner = 0;
+    }
+
+    /// Replaces the entry that `gva` maps to in `table`.
+    pub fn replace(&mut self, table: Table, gva: u64, entry: Entry) {
+        self.owner = 0;
+        *self.entry_mut(table, gva) = entry;
     }
 
     /// The entry that `gva` maps to in `table`.
@@ -225,6 +244,7 @@ impl Tlb {
     pub fn protect_ram_page(&mut self, offset: u64) {
         let page = offset & PAGE_MASK;
         let (word, bit) = writable_bit(offset);
+        self.owner = 0;
         if self.writable[word] & bit == 0 {
             return;
         }

@@ -13,7 +13,13 @@ pub struct CodeBuffer {
     execute: *const u8,
     size: usize,
     used: usize,
+    /// Below this, the pages of the writing view were handed back.
+    released: usize,
 }
+
+/// How much is written before the writing view's pages are handed back: a page
+/// that both views hold counts twice as resident.
+const RELEASE_EVERY: usize = 1 << 20;
 
 // SAFETY: the mappings belong to this value alone and live as long as it does.
 unsafe impl Send for CodeBuffer {}
@@ -25,13 +31,13 @@ impl CodeBuffer {
     /// What the host said when it refused.
     pub fn new(size: usize) -> io::Result<Self> {
         if let Ok((write, execute)) = host::map_twice(size) {
-            let mut buffer = Self { write, execute, size, used: 0 };
+            let mut buffer = Self { write, execute, size, used: 0, released: 0 };
             if buffer.notices_writes() {
                 return Ok(buffer);
             }
         }
         let at = host::map(size)?;
-        Ok(Self { write: at, execute: at, size, used: 0 })
+        Ok(Self { write: at, execute: at, size, used: 0, released: 0 })
     }
 
     /// Where the next code will be executed.
@@ -56,7 +62,20 @@ impl CodeBuffer {
         }
         self.store(self.used, code);
         self.used = (self.used + code.len()).next_multiple_of(16).min(self.size);
+        if self.used - self.released >= RELEASE_EVERY {
+            self.release();
+        }
         true
+    }
+
+    /// Hands the writing view's pages back, where it is one of its own; what is in
+    /// them stays.
+    fn release(&mut self) {
+        if self.write.cast_const() != self.execute {
+            // SAFETY: whole pages at the beginning of what `map_twice` returned.
+            unsafe { host::release(self.write, self.used & !4095) };
+        }
+        self.released = self.used;
     }
 
     /// Overwrites the code executed at `at` while nothing runs in this buffer.
@@ -72,6 +91,7 @@ impl CodeBuffer {
     /// Forgets everything behind the first `keep` bytes.
     pub fn truncate(&mut self, keep: usize) {
         self.used = self.used.min(keep);
+        self.released = self.released.min(keep);
     }
 
     /// Writes code, and sees to it that the host executes what was written.
@@ -149,7 +169,7 @@ mod tests {
     #[test]
     fn what_is_overwritten_is_executed_as_overwritten() {
         let one = host::map(1 << 16).expect("memory for code");
-        let turning = CodeBuffer { write: one, execute: one, size: 1 << 16, used: 0 };
+        let turning = CodeBuffer { write: one, execute: one, size: 1 << 16, used: 0, released: 0 };
         for mut buffer in [CodeBuffer::new(1 << 16).expect("memory for code"), turning] {
             let (first, second) = (buffer.next(), buffer.next() + 16);
             assert!(buffer.append(&returns(1)) && buffer.append(&returns(2)));

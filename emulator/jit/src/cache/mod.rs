@@ -8,6 +8,7 @@ use glassbox_cpu::Op;
 use glassbox_memory::PAGE_SHIFT;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 /// Entries of the table of indirect branch targets.
 pub const TARGETS: usize = 32768;
@@ -53,7 +54,7 @@ pub struct Compiled {
     /// Host address of the exit that a dead block's entry jumps to.
     pub dead: usize,
     /// What the code refers to.
-    pub _ops: Box<[Op]>,
+    pub ops: Arc<[Op]>,
 }
 
 impl Compiled {

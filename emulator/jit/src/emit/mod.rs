@@ -27,6 +27,8 @@ pub struct Target<'a, Thunks> {
     pub targets: usize,
     /// Five-level paging: linear addresses have 57 bits.
     pub la57: bool,
+    /// Number of the block: positive, and another one each time.
+    pub number: i32,
     /// Where branches lead.
     pub destination: &'a dyn Fn(u64) -> Destination,
 }

@@ -1,15 +1,6 @@
 //! Linux, macOS and other Unix systems.
 
 use std::io;
-use std::time::Duration;
-
-/// Processor time of this thread so far.
-pub fn thread_time() -> Duration {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the clock exists, and the result is written to a value of ours.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) };
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-}
 
 /// Maps `size` bytes, a multiple of the page size, that can be executed but not
 /// written until [`set_writable`] says so.
@@ -93,4 +84,16 @@ pub fn map_twice(size: usize) -> io::Result<(*mut u8, *const u8)> {
         }
         Ok((write.cast(), execute.cast_const().cast()))
     }
+}
+
+/// Takes pages of a view that [`map_twice`] made for writing out of this process;
+/// they come back when they are written next, as they were.
+///
+/// # Safety
+/// The range is whole pages of such a view.
+#[cfg(target_os = "linux")]
+pub unsafe fn release(at: *mut u8, len: usize) {
+    // SAFETY: a shared mapping of a file, which keeps the bytes. That it fails, if
+    // so, costs memory only.
+    unsafe { libc::madvise(at.cast(), len, libc::MADV_DONTNEED) };
 }

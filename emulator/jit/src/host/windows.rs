@@ -2,23 +2,10 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::time::Duration;
-use windows_sys::Win32::Foundation::FILETIME;
 use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_EXECUTE_READ, PAGE_READWRITE, VirtualAlloc, VirtualFree,
     VirtualProtect,
 };
-use windows_sys::Win32::System::Threading::{GetCurrentThread, GetThreadTimes};
-
-/// Processor time of this thread so far.
-pub fn thread_time() -> Duration {
-    let zero = FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 };
-    let (mut created, mut ended, mut kernel, mut user) = (zero, zero, zero, zero);
-    // SAFETY: the results are written to values of ours.
-    unsafe { GetThreadTimes(GetCurrentThread(), &mut created, &mut ended, &mut kernel, &mut user) };
-    let units = |t: FILETIME| u64::from(t.dwHighDateTime) << 32 | u64::from(t.dwLowDateTime);
-    Duration::from_nanos(100 * (units(kernel) + units(user)))
-}
 
 /// Maps `size` bytes, a multiple of the page size, that can be executed but not
 /// written until [`set_writable`] says so.

@@ -130,8 +130,11 @@ pub enum Share {
         low: i16,
         /// Behind the last byte, from the address.
         high: i16,
+        /// Some of the group store.
+        write: bool,
     },
-    /// Uses what the lead of `slot` found.
+    /// Uses what the lead of `slot` found. Base, index and scale are the lead's; the
+    /// displacement need not be.
     Member {
         /// Where the translation is kept.
         slot: u8,

@@ -108,7 +108,10 @@ impl Display for Inst {
                 write!(f, "cell = {access} {bytes}{aligned} {at}")?;
                 match share {
                     Share::Alone => Ok(()),
-                    Share::Lead { slot, low, high } => write!(f, " for s{slot} {low}..{high}"),
+                    Share::Lead { slot, low, high, write: stores } => {
+                        let stores = if stores && !write { " to write" } else { "" };
+                        write!(f, " for s{slot} {low}..{high}{stores}")
+                    }
                     Share::Member { slot } => write!(f, " by s{slot}"),
                 }
             }

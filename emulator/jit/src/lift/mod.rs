@@ -44,6 +44,25 @@ pub struct Source<'a> {
     pub mode: Mode,
 }
 
+impl Source<'_> {
+    /// Whether the last instruction runs in the shadow of STI before it, which ends
+    /// every other block: the interpreter runs both in one go.
+    pub fn shadowed(&self) -> bool {
+        matches!(self.ops, [.., sti, _] if sti.code == iced_x86::Code::Sti)
+    }
+
+    /// Whether the interpreter's run of instruction `index` ends the block.
+    pub fn ends_with(&self, index: usize) -> bool {
+        let last = self.ops.len() - 1;
+        if self.shadowed() { index + 1 == last } else { index == last && self.ops[last].ends_block() }
+    }
+
+    /// The instructions that are lifted one by one.
+    fn lifted(&self) -> &[Op] {
+        &self.ops[..self.ops.len() - usize::from(self.shadowed())]
+    }
+}
+
 /// The families, those that take most first.
 const FAMILIES: &[fn(&mut Lifter<'_>, &Instruction) -> Option<()>] = &[
     data::lift,
@@ -82,7 +101,7 @@ fn lift_steps(source: Source<'_>, forms: &mut Forms, code: &mut Code, x87: bool)
     let bits = if source.mode == Mode::Long { 64 } else { 32 };
     let mut decoder = Decoder::new(bits, source.bytes, DecoderOptions::AMD);
     let mut instruction = Instruction::default();
-    for (index, op) in source.ops.iter().enumerate() {
+    for (index, op) in source.lifted().iter().enumerate() {
         code.insts.push(Inst::Begin(index as u8));
         let at = usize::from(op.end - op.len);
         // An op whose bytes were rewritten under us decodes to something else.
@@ -114,7 +133,7 @@ fn lift_steps(source: Source<'_>, forms: &mut Forms, code: &mut Code, x87: bool)
     if !code.insts.last().is_some_and(Inst::ends) {
         let next = source.rip.wrapping_add(u64::from(last.end));
         let interpreted = code.insts.last() == Some(&Inst::Interpret);
-        let leave = last.flags & Op::ENDS_BLOCK != 0 && interpreted;
+        let leave = interpreted && (source.shadowed() || last.ends_block());
         code.insts.push(if leave { Inst::Leave } else { Inst::Jump(source.mode.wrap(next)) });
     }
 }

@@ -1,4 +1,4 @@
-//! Memory accesses off the same base register share one TLB lookup.
+//! Memory accesses off the same registers share one TLB lookup.
 //!
 //! The first access of a group looks up all bytes that the group touches; if
 //! they lie on one page, the others need no more than its result. Only what an
@@ -13,7 +13,8 @@ pub const SLOTS: usize = 8;
 const REACH: i64 = 1024;
 
 struct Group {
-    base: Reg,
+    /// Base, index and scale.
+    registers: (Reg, Reg, u8),
     write: bool,
     /// Index of the first access.
     lead: usize,
@@ -30,18 +31,19 @@ pub fn share(insts: &mut [Inst]) {
     let mut groups: Vec<Group> = Vec::new();
     // What was added to each register since its groups began.
     let mut moved = [0i64; 32];
-    for (index, inst) in insts.iter().enumerate() {
+    for (number, inst) in insts.iter().enumerate() {
         match *inst {
             Inst::Probe { at, bytes, write, aligned: false, .. }
-                if at.base < 16 && at.index == NONE && at.seg == NONE && !at.narrow =>
+                if at.base < 16 && at.seg == NONE && !at.narrow =>
             {
-                let here = moved[at.base as usize] + at.disp;
+                let registers = (at.base, at.index, at.scale);
+                let index = if at.index == NONE { 0 } else { moved[at.index as usize & 31] << at.scale };
+                let here = moved[at.base as usize] + index + at.disp;
                 let bytes = i64::from(bytes);
                 let fits = |g: &&mut Group| {
                     let from = here - g.origin;
                     g.open
-                        && g.base == at.base
-                        && (g.write || !write)
+                        && g.registers == registers
                         && from.min(g.low) >= -REACH
                         && (from + bytes).max(g.high) <= REACH
                 };
@@ -49,12 +51,15 @@ pub fn share(insts: &mut [Inst]) {
                     let from = here - group.origin;
                     group.low = group.low.min(from);
                     group.high = group.high.max(from + bytes);
-                    group.members.push(index);
+                    // A load that leads to a store asks for the right to store; where there
+                    // is none, each is looked up alone.
+                    group.write |= write;
+                    group.members.push(number);
                 } else {
                     groups.push(Group {
-                        base: at.base,
+                        registers,
                         write,
-                        lead: index,
+                        lead: number,
                         origin: here,
                         low: 0,
                         high: bytes,
@@ -68,7 +73,10 @@ pub fn share(insts: &mut [Inst]) {
                 if let Some((n, by)) = constant_step(inst) {
                     moved[n as usize & 31] += by;
                 } else {
-                    groups.iter_mut().filter(|g| inst.writes_register(g.base)).for_each(|g| g.open = false);
+                    let writes = |g: &&mut Group| {
+                        inst.writes_register(g.registers.0) || inst.writes_register(g.registers.1)
+                    };
+                    groups.iter_mut().filter(writes).for_each(|g| g.open = false);
                 }
             }
         }
@@ -77,7 +85,8 @@ pub fn share(insts: &mut [Inst]) {
     for (slot, group) in shared.enumerate() {
         let slot = slot as u8;
         if let Inst::Probe { share, .. } = &mut insts[group.lead] {
-            *share = Share::Lead { slot, low: group.low as i16, high: group.high as i16 };
+            let (low, high) = (group.low as i16, group.high as i16);
+            *share = Share::Lead { slot, low, high, write: group.write };
         }
         for member in group.members {
             if let Inst::Probe { share, .. } = &mut insts[member] {

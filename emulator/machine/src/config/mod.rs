@@ -1,9 +1,11 @@
 //! What machine to build.
 
 mod drives;
+mod file;
 mod screen;
 
 pub use drives::{DisplayConfig, DriveConfig, DriveInterface, DriveMedia};
+pub use file::BootFile;
 pub use screen::{Look, ScreenWatcher};
 
 use crate::{Control, EngineChoice};
@@ -33,9 +35,9 @@ pub enum ClockMode {
 #[derive(Clone, Debug, Default)]
 pub struct Kernel {
     /// The kernel file: bzImage, ELF with PVH note, or multiboot.
-    pub image: Vec<u8>,
+    pub image: BootFile,
     /// Initial RAM disk, or the boot module of a multiboot kernel.
-    pub initrd: Option<Vec<u8>>,
+    pub initrd: Option<BootFile>,
     /// Command line.
     pub cmdline: String,
 }

@@ -83,6 +83,7 @@ impl Emitter<'_> {
                 self.stacks[1] = self.stacks[0].after(code);
                 dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::X87_ROUND as i32], 0);
             }
+            self.claim_sites();
             dynasm!(self.asm; .arch x64; =>self.again);
         }
     }
@@ -93,7 +94,7 @@ impl Emitter<'_> {
     }
 
     /// Leaves for an address on a straight way: all is settled.
-    fn leave_to(&mut self, target: u64) {
+    pub(super) fn leave_to(&mut self, target: u64) {
         let backward = target <= self.source.rip;
         if self.looping && target == self.source.rip {
             let count = self.source.ops.len() as i32;
@@ -135,7 +136,7 @@ impl Emitter<'_> {
             if self.uses.avx {
                 dynasm!(self.asm; .arch x64; vzeroupper);
             }
-            dynasm!(self.asm; .arch x64; jmp =>self.dead);
+            dynasm!(self.asm; .arch x64; jmp =>self.stopped);
             return;
         }
         self.store_vectors(self.vectors);
@@ -265,9 +266,10 @@ impl Emitter<'_> {
         self.x87_end();
         self.clean_vectors();
         self.vectors = Default::default();
-        let last = self.index + 1 == self.source.ops.len()
-            && self.source.ops[self.index].flags & Op::ENDS_BLOCK != 0;
-        let after = if last { After::Last } else { After::Back };
+        if self.system_op() {
+            return;
+        }
+        let after = if self.source.ends_with(self.index) { After::Last } else { After::Back };
         self.call_op(self.index, after);
     }
 
@@ -282,7 +284,10 @@ impl Emitter<'_> {
         match after {
             After::Last => dynasm!(self.asm; .arch x64; jmp extern self.thunks.run_last),
             After::Out => dynasm!(self.asm; .arch x64; jmp extern self.thunks.run_out),
-            After::Back => dynasm!(self.asm; .arch x64; call extern self.thunks.run_op),
+            After::Back => {
+                dynasm!(self.asm; .arch x64; call extern self.thunks.run_op);
+                self.reclaim_sites();
+            }
         }
     }
 
@@ -294,8 +299,7 @@ impl Emitter<'_> {
             self.store_flags_of(slow.flags);
             self.store_vectors(slow.vectors);
             self.x87_flush(slow.stacks);
-            let op = &self.source.ops[slow.index];
-            let last = slow.index + 1 == self.source.ops.len() && op.flags & Op::ENDS_BLOCK != 0;
+            let last = self.source.ends_with(slow.index);
             // What the op did to the x87 stack the rest of the block does not know.
             let after = match (last, slow.stacks[0].active) {
                 (true, _) => After::Last,
@@ -334,12 +338,19 @@ impl Emitter<'_> {
                     self.x87_clear();
                     dynasm!(self.asm; .arch x64; jmp =>back);
                 }
+                Outline::Site(miss) => self.site_miss(&miss),
+                Outline::Claim { from, back } => self.claim_outline(from, back),
+                Outline::Interpret { from, index } => {
+                    dynasm!(self.asm; .arch x64; =>from);
+                    self.call_op(index, After::Last);
+                }
                 Outline::Stop { from, target } => self.leave_with(from, target, reason::BLOCKED, None),
                 Outline::Link { from, site, target } => {
                     self.leave_with(from, target, reason::LINK, Some(site))
                 }
             }
         }
+        self.void_sites();
         let count = self.source.ops.len() as i32;
         if self.uses.sse || self.uses.float || self.uses.avx || self.x87_plan.is_some() {
             dynasm!(self.asm; .arch x64; =>self.refused; add Rq(FUEL), DWORD count);
@@ -347,8 +358,11 @@ impl Emitter<'_> {
             self.leave_with(exit, self.source.rip, reason::REFUSED, None);
         }
         dynasm!(self.asm; .arch x64; =>self.blocked; add Rq(FUEL), DWORD count);
+        self.leave_with(self.stopped, self.source.rip, reason::BLOCKED, None);
+        // Jumps that were linked to a block that is gone look for its successor.
         let dead = self.asm.offset().0;
-        self.leave_with(self.dead, self.source.rip, reason::BLOCKED, None);
+        self.constant(RAX, self.source.rip);
+        dynasm!(self.asm; .arch x64; jmp extern self.thunks.lookup);
         dead
     }
 

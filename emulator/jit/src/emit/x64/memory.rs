@@ -10,7 +10,7 @@ use super::map::{self, RAX, RCX, RDX};
 use super::thunks::Probing;
 use super::{Emitter, Outline, slot};
 use crate::ir::{Address, NONE, Share, Size};
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
 
 impl Emitter<'_> {
@@ -86,24 +86,15 @@ impl Emitter<'_> {
                 if aligned {
                     dynasm!(self.asm; .arch x64; test al, (bytes - 1) as i8; jne =>slow);
                 }
-                self.lookup(0, i32::from(bytes), write);
-                dynasm!(self.asm
-                    ; .arch x64
-                    ; jne =>slow
-                    ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
-                    ; add rcx, [r15 + layout::RAM as i32]
-                );
+                self.find_page(0, i32::from(bytes), write, slow);
                 self.cell = Rm::Mem { base: RAX, index: Some(RCX), disp: 0 };
             }
-            Share::Lead { slot, low, high } => {
+            Share::Lead { slot, low, high, write: stores } => {
                 let (miss, resume) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
                 self.linear(at);
-                self.lookup(i32::from(low), i32::from(high), write);
+                self.find_page(i32::from(low), i32::from(high), stores, miss);
                 dynasm!(self.asm
                     ; .arch x64
-                    ; jne =>miss
-                    ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
-                    ; add rcx, [r15 + layout::RAM as i32]
                     ; mov [r15 + layout::slot(slot) as i32], rcx
                     ; =>resume
                 );
@@ -120,7 +111,13 @@ impl Emitter<'_> {
             }
             Share::Member { slot } => {
                 let (miss, resume) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
-                let base = self.get(at.base, RAX);
+                let (base, disp) = match at.index {
+                    NONE => (self.get(at.base, RAX), at.disp as i32),
+                    _ => {
+                        self.address(RAX, at);
+                        (RAX, 0)
+                    }
+                };
                 dynasm!(self.asm
                     ; .arch x64
                     ; mov rcx, [r15 + layout::slot(slot) as i32]
@@ -137,10 +134,25 @@ impl Emitter<'_> {
                     clear: None,
                     at: Some(*at),
                 });
-                self.cell = Rm::Mem { base, index: Some(RCX), disp: at.disp as i32 };
+                self.cell = Rm::Mem { base, index: Some(RCX), disp };
             }
         }
         self.cell_live = true;
+    }
+
+    /// Makes RCX turn RAX and what lies from `low` to `high` around it into the host's
+    /// addresses, or jumps to `miss`. Uses RDX.
+    fn find_page(&mut self, low: i32, high: i32, write: bool, miss: DynamicLabel) {
+        if self.find_site(low, high, write, miss) {
+            return;
+        }
+        self.lookup(low, high, write);
+        dynasm!(self.asm
+            ; .arch x64
+            ; jne =>miss
+            ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
+            ; add rcx, [r15 + layout::RAM as i32]
+        );
     }
 
     /// Looks up the page of RAX + `low` for an access to RAX + `low` up to RAX +
@@ -173,7 +185,7 @@ impl Emitter<'_> {
             dynasm!(self.asm; .arch x64; mov QWORD [r15 + layout::slot(slot) as i32], 0);
         }
         // A member's base may be RAX itself: it stays what it was.
-        let in_memory = at.is_some_and(|at| map::pinned(at.base).is_none());
+        let in_memory = at.is_some_and(|at| at.index == NONE && map::pinned(at.base).is_none());
         if let Some(at) = at {
             self.linear(&at);
         }

@@ -13,6 +13,8 @@ mod map;
 mod memory;
 mod muldiv;
 mod native;
+mod sites;
+mod system;
 pub mod thunks;
 mod vectors;
 mod x87;
@@ -28,6 +30,7 @@ use flags::FlagState;
 use glassbox_cpu::Op;
 use glassbox_cpu::compiled::layout;
 use iced_x86::CpuidFeature;
+use sites::{SiteMiss, Sites};
 use thunks::Thunks;
 use vectors::Vectors;
 use x87::Stack;
@@ -63,10 +66,16 @@ enum Outline {
         /// The address, if it is not in RAX.
         at: Option<crate::ir::Address>,
     },
+    /// Looks up one access of a loop and keeps the translation.
+    Site(SiteMiss),
+    /// Makes the loop's own translations void if they are another loop's.
+    Claim { from: DynamicLabel, back: DynamicLabel },
     /// Loads MXCSR.
     Float { from: DynamicLabel, back: DynamicLabel },
     /// Clears the host's x87 exception flags.
     ClearX87 { from: DynamicLabel, back: DynamicLabel },
+    /// The interpreter runs an op that ends the block; all is stored.
+    Interpret { from: DynamicLabel, index: usize },
     /// Leaves compiled code at a target.
     Stop { from: DynamicLabel, target: u64 },
     /// Leaves compiled code for want of a target's code.
@@ -100,7 +109,7 @@ struct Emitter<'a> {
     /// Leaves for the interpreter.
     refused: DynamicLabel,
     /// Leaves; nothing to give back.
-    dead: DynamicLabel,
+    stopped: DynamicLabel,
     /// The op being emitted, and where its slow path comes back.
     index: usize,
     back: DynamicLabel,
@@ -119,6 +128,7 @@ struct Emitter<'a> {
     looping: bool,
     loop_vectors: Vectors,
     again: DynamicLabel,
+    sites: Option<Sites>,
     x87_plan: Option<Plan>,
     /// The x87 stack in the host's: in the first round of a loop, and in later ones.
     stacks: [Stack; 2],
@@ -126,9 +136,10 @@ struct Emitter<'a> {
 
 /// Emits a block's host code.
 pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emitted> {
-    let mut asm = VecAssembler::new(target.base);
+    // Room for most blocks: growing costs more than emitting.
+    let mut asm = VecAssembler::new_with_capacity(target.base, 4096, 8, 0, 64, 8, 64);
     let mut label = || asm.new_dynamic_label();
-    let (blocked, refused, dead, back, again) = (label(), label(), label(), label(), label());
+    let (blocked, refused, stopped, back, again) = (label(), label(), label(), label(), label());
     let (uses, vectors) = needs(code);
     let looping = !code.frozen
         && code.x87.is_none_or(|plan| plan.balanced)
@@ -150,7 +161,7 @@ pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emit
         outlines: Vec::new(),
         blocked,
         refused,
-        dead,
+        stopped,
         index: 0,
         back,
         op_slow: None,
@@ -164,9 +175,13 @@ pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emit
         looping,
         loop_vectors: vectors,
         again,
+        sites: None,
         x87_plan: code.x87,
         stacks: [Stack::default(); 2],
     };
+    if looping && code.insts.iter().any(|inst| matches!(inst, Inst::Probe { .. })) {
+        e.sites = Some(Sites { owner: target.number, used: 0, claim: e.asm.new_dynamic_label() });
+    }
     e.prologue(code);
     for (n, inst) in code.insts.iter().enumerate() {
         e.live = code.live[n];

@@ -1,6 +1,8 @@
 //! Code that all blocks share: the way in, the ways out, the call into the
 //! interpreter, and the search for an indirect branch's target.
 
+#![allow(unsafe_code)]
+
 use super::map::{self, FUEL};
 use crate::cache::{TARGETS, Target};
 use crate::emit::reason;
@@ -77,8 +79,15 @@ extern "sysv64" fn run_op(cpu: &mut Cpu, op: &Op, left: u32, block_rip: u64) -> 
 }
 
 /// What `run_last` calls.
-extern "sysv64" fn run_last(cpu: &mut Cpu, op: &Op, left: u32, block_rip: u64) -> u32 {
-    cpu.run_last(op, block_rip, left) as u32
+extern "sysv64" fn run_last(cpu: &mut Cpu, op: *const Op, left: u32, block_rip: u64) -> u32 {
+    // SAFETY: compiled code passes a pointer into its block's ops, which it keeps
+    // alive, and how many there are from there on.
+    let end = match unsafe { std::slice::from_raw_parts(op, left as usize) } {
+        [sti, next] => cpu.run_shadowed(sti, next, block_rip),
+        [op, ..] => cpu.run_last(op, block_rip, left),
+        [] => unreachable!("an op that runs is left to run"),
+    };
+    end as u32
 }
 
 /// What `run_out` calls.
