@@ -70,6 +70,7 @@ impl Machine {
         let start = Instant::now();
         let end = limits.time.and_then(|time| start.checked_add(time));
         self.control.set_end(end);
+        self.clock.start();
         let outcome = self.run_until(end, limits.instructions.unwrap_or(u64::MAX));
         self.wall += start.elapsed();
         outcome
@@ -239,7 +240,7 @@ impl Machine {
             (a, b) => a.or(b),
         };
         self.exits.sleeps += 1;
-        self.control.sleep(limit);
+        self.clock.sleep(deadline, || self.control.sleep(limit));
         true
     }
 }

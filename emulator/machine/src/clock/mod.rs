@@ -1,27 +1,19 @@
 //! Guest time.
 
+mod host;
+
 use crate::ClockMode;
 use glassbox_cpu::CpuSignals;
 use glassbox_device_api::{TimeSource, VmTime};
+use host::HostClock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 /// Frequency of the time stamp counter in Hz: constant, whatever guest time is made of.
 pub const TSC_HZ: u64 = 2_500_000_000;
 /// The rate of the instruction clock where none is given: about what the
 /// interpreter does, so that guest and host time pass alike.
 pub const DEFAULT_MIPS: u32 = 100;
-
-/// The host's monotonic clock, from the moment the machine was built.
-#[derive(Debug)]
-pub(crate) struct HostClock(Instant);
-
-impl TimeSource for HostClock {
-    fn now(&self) -> VmTime {
-        VmTime(u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
-    }
-}
 
 /// Retired instructions, and the time that was skipped while the processor
 /// waited: what makes a run repeatable.
@@ -57,7 +49,7 @@ impl MachineClock {
     /// A clock at zero; one of instructions counts those of `processor`.
     pub fn new(mode: ClockMode, processor: &Arc<CpuSignals>) -> Self {
         match mode {
-            ClockMode::Host => Self::Host(Arc::new(HostClock(Instant::now()))),
+            ClockMode::Host => Self::Host(Arc::new(HostClock::new(host::Host::default()))),
             ClockMode::Instructions { mips } => Self::Instructions(Arc::new(InstructionClock {
                 processor: Arc::clone(processor),
                 mips: u64::from(mips.max(1)),
@@ -89,12 +81,30 @@ impl MachineClock {
         Some(u64::try_from(count).unwrap_or(u64::MAX).max(1))
     }
 
-    /// The processor waits: an instruction clock goes to `deadline` at once.
-    /// False where time passes by itself.
+    /// The processor runs on this thread from now on.
+    pub fn start(&self) {
+        if let Self::Host(clock) = self {
+            clock.start();
+        }
+    }
+
+    /// The processor waits: an instruction clock goes to `deadline` at once, and so does the
+    /// host's as far as it lags behind. False where the rest of the time passes by itself.
     pub fn skip_to(&self, deadline: VmTime) -> bool {
-        let Self::Instructions(clock) = self else { return false };
+        let clock = match self {
+            Self::Host(clock) => return clock.skip_to(deadline),
+            Self::Instructions(clock) => clock,
+        };
         clock.skipped.fetch_add((deadline - clock.now()).0, Ordering::Relaxed);
         true
+    }
+
+    /// The processor waits until `deadline`, by calling `sleep`, which may end early.
+    pub fn sleep(&self, deadline: Option<VmTime>, sleep: impl FnOnce()) {
+        match self {
+            Self::Host(clock) => clock.sleep(deadline, sleep),
+            Self::Instructions(_) => sleep(),
+        }
     }
 }
 
@@ -118,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_clock_cannot_be_moved() {
+    fn the_host_clock_does_not_run_ahead() {
         let clock = MachineClock::new(ClockMode::Host, &Arc::default());
         assert!(!clock.skip_to(VmTime(u64::MAX)));
         assert!(clock.now() < VmTime::SECOND);
