@@ -47,8 +47,11 @@ pub struct Options {
     /// Run the workloads, too, and compare with another emulator
     #[arg(long)]
     peer: Option<crate::peer::Peer>,
+    /// Boot the disks, CDs and floppies of the tests instead, on both
+    #[arg(long)]
+    disks: bool,
     /// Only these workloads, separated by commas
-    #[arg(long, value_delimiter = ',', requires = "peer")]
+    #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Write the table as Markdown to a file
     #[arg(long, value_name = "F")]
@@ -75,6 +78,10 @@ type Times = BTreeMap<String, f64>;
 /// # Errors
 /// Where the guest is missing or does not boot.
 pub fn run(options: &Options) -> Result<()> {
+    if options.disks {
+        let (binary, markdown) = (options.binary.as_deref(), options.markdown.as_deref());
+        return crate::disk_guests::bench::run(binary, options.runs, &options.only, markdown);
+    }
     guests::fetch()?;
     let glassbox = match &options.binary {
         Some(binary) => binary.clone(),

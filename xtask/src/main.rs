@@ -3,7 +3,7 @@
 mod apt;
 mod bench;
 mod check;
-mod disk_scenarios;
+mod disk_guests;
 mod disks;
 mod guests;
 mod initramfs;
@@ -11,6 +11,7 @@ mod oracle;
 mod peer;
 mod quotes;
 mod roms;
+mod runner;
 mod scenarios;
 mod shell;
 mod table;
@@ -39,6 +40,9 @@ enum Task {
         /// Fail when a guest is missing, instead of reporting it as skipped.
         #[arg(long)]
         no_skips: bool,
+        /// Guests that run at the same time.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        jobs: usize,
     },
     /// Download and unpack the guests that tests boot into target/guests/.
     Guests {
@@ -65,7 +69,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Args::parse().task {
-        Task::Test { full, guest, no_skips } => test::run(full, guest.as_deref(), no_skips),
+        Task::Test { full, guest, no_skips, jobs } => test::run(full, guest.as_deref(), no_skips, jobs),
         Task::Guests { disks } => {
             guests::fetch().and_then(|()| if disks { disks::build(None) } else { Ok(()) })
         }

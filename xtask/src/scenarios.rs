@@ -1,6 +1,7 @@
 //! Guest scenarios: what is booted, and what has to be seen.
 
-use crate::{guests, initramfs, shell};
+use crate::runner::{Outcome, Test};
+use crate::{guests, initramfs};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::{Read, Write};
@@ -62,14 +63,6 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// How a scenario ended.
-pub enum Outcome {
-    /// Everything was seen.
-    Passed,
-    /// The guest is not here.
-    Skipped(String),
-}
-
 impl Scenario {
     /// Boots the guest and checks what it says.
     ///
@@ -108,7 +101,7 @@ impl Scenario {
         {
             extra.push(("bin/busybox-i386", other.as_slice()));
         }
-        let path = guests::folder().join(format!("initrd-{}.gz", self.busybox));
+        let path = guests::folder().join(format!("{}.initrd.gz", self.name));
         fs::write(&path, initramfs::busybox(&fs::read(busybox)?, INIT, &extra)?)?;
         Ok(Some(path))
     }
@@ -143,7 +136,7 @@ impl Scenario {
             .arg("--initrd")
             .arg(initrd)
             .args(["--append", &format!("console=ttyS0 panic=-1 {}", self.append)])
-            .args(["--fail-on", "Kernel panic|GUEST-FAILED", "--timeout", "300s", "--stats-json"])
+            .args(["--fail-on", "Kernel panic|GUEST-FAILED", "--timeout", "900s", "--stats-json"])
             .arg(&stats)
             .args(self.args)
             .args(more)
@@ -176,34 +169,11 @@ impl Scenario {
     }
 }
 
-/// Runs one test, prints its line and counts it: passed, failed, skipped.
-pub fn report(name: &str, tally: &mut (u32, u32, u32), run: impl FnOnce() -> Result<Outcome>) {
-    let start = std::time::Instant::now();
-    let result = run();
-    let time = start.elapsed().as_secs_f32();
-    match result {
-        Ok(Outcome::Passed) => {
-            tally.0 += 1;
-            println!("guest {name} ... ok ({time:.1} s)");
-        }
-        Ok(Outcome::Skipped(why)) => {
-            tally.2 += 1;
-            println!("guest {name} ... skipped: {why}");
-        }
-        Err(error) => {
-            tally.1 += 1;
-            println!("guest {name} ... FAILED ({time:.1} s)\n{error:#}");
-        }
-    }
-}
-
-/// Boots the scenarios whose names contain `filter` and prints a line for each.
-/// Returns how many passed, failed and were skipped.
-pub fn run_all(filter: Option<&str>) -> Result<(u32, u32, u32)> {
-    let glassbox = shell::glassbox()?;
-    let mut tally = (0, 0, 0);
-    for scenario in SCENARIOS.iter().filter(|s| filter.is_none_or(|f| s.name.contains(f))) {
-        report(scenario.name, &mut tally, || scenario.run(&glassbox));
-    }
-    Ok(tally)
+/// The scenarios whose names contain `filter`, for the runner.
+pub fn tests(glassbox: &Path, filter: Option<&str>) -> Vec<Test> {
+    let test = |scenario: &'static Scenario| {
+        let glassbox = glassbox.to_owned();
+        Test { name: scenario.name, run: Box::new(move || scenario.run(&glassbox)) }
+    };
+    SCENARIOS.iter().filter(|s| filter.is_none_or(|f| s.name.contains(f))).map(test).collect()
 }

@@ -1,13 +1,13 @@
 //! `cargo xtask test`: everything that has to pass.
 
-use crate::{disk_scenarios, disks, guests, roms, scenarios, shell};
+use crate::{disk_guests, disks, guests, roms, runner, scenarios, shell};
 use anyhow::{Result, bail};
 
 /// Runs all tests.
 ///
 /// # Errors
 /// Where a test fails, or with `no_skips` where one could not run.
-pub fn run(full: bool, guest: Option<&str>, no_skips: bool) -> Result<()> {
+pub fn run(full: bool, guest: Option<&str>, no_skips: bool, jobs: usize) -> Result<()> {
     if guest.is_none() {
         let mut tests = shell::cargo();
         tests.args(["test", "--workspace", "--quiet"]);
@@ -20,14 +20,13 @@ pub fn run(full: bool, guest: Option<&str>, no_skips: bool) -> Result<()> {
         shell::run(&mut tests)?;
         roms::run(false)?;
     }
-    if let Err(error) =
-        guests::fetch().and_then(|()| disks::build(Some(&disk_scenarios::images(guest, full))))
-    {
+    if let Err(error) = guests::fetch().and_then(|()| disks::build(Some(&disk_guests::images(guest)))) {
         eprintln!("guests are missing: {error:#}");
     }
-    let kernels = scenarios::run_all(guest)?;
-    let disks = disk_scenarios::run_all(guest, full)?;
-    let (passed, failed, skipped) = (kernels.0 + disks.0, kernels.1 + disks.1, kernels.2 + disks.2);
+    let glassbox = shell::glassbox()?;
+    let mut tests = scenarios::tests(&glassbox, guest);
+    tests.extend(disk_guests::tests(&glassbox, guest));
+    let runner::Tally { passed, failed, skipped } = runner::run(&tests, jobs);
     println!("guests: {passed} passed, {failed} failed, {skipped} skipped");
     if failed != 0 {
         bail!("{failed} guest tests failed");

@@ -181,6 +181,14 @@ impl BiosHost for Host<'_> {
     }
 }
 
+/// Leaves the display in text mode, for a kernel that no BIOS starts.
+pub(crate) fn show_text(cpu: &mut Cpu, clock: &MachineClock, tables: &TablesConfig) {
+    let mut host = Host { cpu, clock, tables, fault: None };
+    if glassbox_services::show_text(&mut host).is_err() {
+        log::warn!("the screen shows nothing: {:?}", host.fault);
+    }
+}
+
 impl Machine {
     /// A stub of the ROM wrote to the port: RIP is behind the `OUT`.
     pub(crate) fn serve_bios(&mut self) {

@@ -52,9 +52,14 @@ pub(crate) fn leave_firmware_state(cpu: &mut Cpu, board: &mut Board) {
 }
 
 /// Puts into memory what the machine boots, and the processor at its entry.
-pub(crate) fn load(cpu: &mut Cpu, source: &BootSource, tables: &TablesConfig) -> Result<(), MachineError> {
+pub(crate) fn load(
+    cpu: &mut Cpu,
+    source: &BootSource,
+    tables: &TablesConfig,
+    text_screen: bool,
+) -> Result<(), MachineError> {
     match source {
-        BootSource::Kernel(kernel) => load_kernel(cpu, kernel, tables),
+        BootSource::Kernel(kernel) => load_kernel(cpu, kernel, tables, text_screen),
         BootSource::Flat(flat) => load_flat(cpu, flat),
         BootSource::Sector(sector) => load_sector(cpu, sector),
         // It is mapped already, and the processor is at the reset vector.
@@ -120,7 +125,12 @@ fn enter_real_mode(cpu: &mut Cpu, address: u32) {
 }
 
 /// Puts ACPI tables and kernel into memory and the processor at its entry.
-fn load_kernel(cpu: &mut Cpu, kernel: &Kernel, tables: &TablesConfig) -> Result<(), MachineError> {
+fn load_kernel(
+    cpu: &mut Cpu,
+    kernel: &Kernel,
+    tables: &TablesConfig,
+    text_screen: bool,
+) -> Result<(), MachineError> {
     let installed = glassbox_tables::install(&cpu.memory, tables)?;
     let image = kernel.image.read()?;
     let initrd = kernel.initrd.as_ref().map(BootFile::read).transpose()?;
@@ -132,6 +142,7 @@ fn load_kernel(cpu: &mut Cpu, kernel: &Kernel, tables: &TablesConfig) -> Result<
             cmdline: &kernel.cmdline,
             rsdp: Some(installed.rsdp),
             e820: &installed.e820,
+            text_screen,
         },
     )?;
     apply(cpu, &entry);

@@ -232,7 +232,12 @@ impl Machine {
             boot::leave_firmware_state(&mut self.cpu, &mut board);
         }
         let tables = board.tables();
-        boot::load(&mut self.cpu, &self.source, &tables)?;
+        let text_screen = matches!(self.source, BootSource::Kernel(_)) && board.devices.vga.is_some();
+        drop(board);
+        if text_screen {
+            crate::bios::show_text(&mut self.cpu, &self.clock, &tables);
+        }
+        boot::load(&mut self.cpu, &self.source, &tables, text_screen)?;
         Ok(())
     }
 
@@ -283,7 +288,7 @@ fn entropy(clock: ClockMode) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::BuiltInBios;
+    use crate::{BuiltInBios, DisplayConfig, Kernel, Limits};
 
     #[test]
     fn the_reset_vector_is_there_with_a20_masked() {
@@ -296,5 +301,32 @@ mod tests {
         };
         assert_eq!(at(0xFFEF_FFF0), at(0xFFFF_FFF0));
         assert_ne!(at(0xFFFF_FFF0), [0; 16]);
+    }
+
+    /// Writes a character to text memory and halts.
+    fn multiboot_kernel() -> Vec<u8> {
+        let (magic, flags, at) = (0x1BAD_B002u32, 1u32 << 16, 0x10_0000);
+        let checksum = magic.wrapping_add(flags).wrapping_neg();
+        let header = [magic, flags, checksum, at, at, 0, 0, at + 32];
+        let mut image: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
+        // mov word [0B8000h], 0741h; hlt
+        image.extend([0x66, 0xC7, 0x05, 0x00, 0x80, 0x0B, 0x00, 0x41, 0x07, 0xF4]);
+        image
+    }
+
+    #[test]
+    fn a_kernel_finds_a_display_in_text_mode() {
+        let kernel = Kernel { image: multiboot_kernel(), initrd: None, cmdline: String::new() };
+        let mut config = MachineConfig { memory: 16 << 20, ..MachineConfig::new(kernel) };
+        config.display = Some(DisplayConfig::default());
+        config.unattended = true;
+        let mut machine = Machine::new(config).unwrap();
+        machine.run(Limits { instructions: Some(10), ..Limits::default() }).unwrap();
+        let text = machine.text_screen().unwrap();
+        assert_eq!((text.columns, text.rows), (80, 25));
+        assert_eq!(text.lines()[0].trim_end(), "A");
+        let mut frame = Frame::default();
+        machine.frame(&mut frame);
+        assert_eq!((frame.width(), frame.height()), (720, 400));
     }
 }

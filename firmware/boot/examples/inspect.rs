@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         cmdline: &cmdline,
         rsdp: None,
         e820: &e820,
+        text_screen: false,
     };
     println!("{:#x?}", load(&memory, &request)?);
     Ok(())

@@ -181,6 +181,7 @@ pub fn load(memory: &GuestMemory, request: &BootRequest<'_>) -> Result<EntryStat
         initrd,
         rsdp: request.rsdp,
         e820: request.e820,
+        text_screen: request.text_screen,
     };
     memory.write_bytes(zero_page, &page.to_bytes()?)?;
     state.gprs[gpr::RSI] = zero_page.0;

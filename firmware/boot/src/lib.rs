@@ -38,6 +38,8 @@ pub struct BootRequest<'a> {
     pub rsdp: Option<Gpa>,
     /// The memory map to tell the kernel. Nothing is placed outside its RAM.
     pub e820: &'a [E820Entry],
+    /// A VGA is there, and shows text in mode 3.
+    pub text_screen: bool,
 }
 
 /// Loads a kernel into guest memory and returns how to enter it.

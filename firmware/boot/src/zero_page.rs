@@ -38,11 +38,25 @@ pub struct ZeroPage<'a> {
     pub rsdp: Option<Gpa>,
     /// The memory map.
     pub e820: &'a [E820Entry],
+    /// Firmware has set up a VGA: mode 3.
+    pub text_screen: bool,
 }
 
+/// `struct screen_info` of a VGA in mode 3 with the cursor at the top left: what a
+/// boot loader learns from INT 10h AH=03h, 0Fh, 1130h and 12h (BL=10h).
+const TEXT_SCREEN: [u8; 18] = [
+    0, 0, // cursor: column, row
+    0, 0, // memory above 1 MiB: not said here
+    0, 0, // page
+    3, 80, // mode, columns
+    0, 0, // flags
+    3, 0, // BX of INT 10h AH=12h BL=10h: colour, 256 KiB
+    0, 0, 25, 1, // lines, VGA
+    16, 0, // lines of a character
+];
+
 impl ZeroPage<'_> {
-    /// Lays the page out. `screen_info` stays zero: there is no console that
-    /// firmware has set up.
+    /// Lays the page out. `screen_info` stays zero where no console was set up.
     ///
     /// # Errors
     /// [`BootError::TooManyRanges`] for more than 128 ranges of memory.
@@ -54,6 +68,9 @@ impl ZeroPage<'_> {
         let len = self.setup_header.len().min(SETUP_HEADER_END - SETUP_HEADER);
         page[SETUP_HEADER..SETUP_HEADER + len].copy_from_slice(&self.setup_header[..len]);
 
+        if self.text_screen {
+            put(&mut page, 0, TEXT_SCREEN);
+        }
         put(&mut page, ACPI_RSDP_ADDR, self.rsdp.map_or(0, |a| a.0).to_le_bytes());
         put(&mut page, TYPE_OF_LOADER, [LOADER_UNDEFINED]);
         put(&mut page, CODE32_START, self.kernel.to_le_bytes());

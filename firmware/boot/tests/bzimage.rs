@@ -63,6 +63,15 @@ fn the_zero_page_holds_the_header_and_what_the_loader_adds_and_nothing_else() {
 }
 
 #[test]
+fn a_kernel_hears_of_a_screen_where_there_is_one() {
+    let pc = Pc { text_screen: true, ..Pc::new(RAM) };
+    let page = pc.boot(&bzimage(&body()), None, "").unwrap().gprs[gpr::RSI];
+    let [mode, columns, lines, vga] = [0x06, 0x07, 0x0E, 0x0F].map(|at| pc.bytes(page + at, 1)[0]);
+    assert_eq!([mode, columns, lines, vga], [3, 80, 25, 1]);
+    assert_eq!(pc.bytes(page + 0x10, 2), [16, 0], "lines of a character");
+}
+
+#[test]
 fn without_the_64_bit_flag_the_kernel_is_entered_at_its_start_with_paging_off() {
     let pc = Pc::new(RAM);
     let mut image = bzimage(&body());

@@ -14,6 +14,9 @@ const PACKAGES: &str =
     "systemd-sysv,udev,linux-image-amd64,initramfs-tools,login,passwd,dbus,kmod,procps,iproute2,e2fsprogs";
 /// Root's password, and the host name.
 const NAME: &str = "glassbox";
+/// What would be random in a file system or a partition table, so that images differ
+/// as little as their packages do.
+const IDENTITY: &str = "67626f78-0000-4000-8000-000000000001";
 const SECTOR: u64 = 512;
 const MIB: u64 = 1 << 20;
 /// Where the root partition begins on a BIOS disk; GRUB's core is before it.
@@ -26,9 +29,7 @@ const BOOT_CODE: usize = 440;
 /// The root file system as an archive; made once for all disks.
 fn root_archive() -> Result<PathBuf> {
     let archive = folder().join("debian-root.tar");
-    if archive.exists() {
-        return Ok(archive);
-    }
+    let stamp = folder().join("debian-root.tar.recipe");
     let part = folder().join("debian-root.part.tar");
     let hooks = [
         format!("echo root:{NAME} | chroot \"$1\" chpasswd"),
@@ -36,11 +37,16 @@ fn root_archive() -> Result<PathBuf> {
         "echo 'LABEL=root / ext4 errors=remount-ro 0 1' > \"$1/etc/fstab\"".into(),
         "rm -rf \"$1\"/var/cache/apt/archives/*.deb \"$1\"/var/lib/apt/lists/* \"$1\"/usr/share/doc".into(),
     ];
+    let recipe = format!("{PACKAGES}\n{}\n", hooks.join("\n"));
+    if archive.exists() && fs::read_to_string(&stamp).is_ok_and(|made_by| made_by == recipe) {
+        return Ok(archive);
+    }
     let mut command = tool("mmdebstrap", "mmdebstrap")?;
     command.args(["--quiet", "--variant=minbase", &format!("--include={PACKAGES}")]);
     command.args(hooks.iter().map(|hook| format!("--customize-hook={hook}")));
     shell::output(command.arg("bookworm").arg(&part))?;
     fs::rename(part, &archive)?;
+    fs::write(stamp, recipe)?;
     Ok(archive)
 }
 
@@ -71,7 +77,8 @@ fn root_folder(scratch: &Path) -> Result<PathBuf> {
 /// Puts the root file system into `disk` at byte `start`.
 fn write_root(disk: &Path, root: &Path, start: u64) -> Result<()> {
     let mut command = tool("mke2fs", "e2fsprogs")?;
-    command.args(["-q", "-t", "ext4", "-L", "root", "-E", &format!("offset={start}"), "-d"]);
+    command.args(["-q", "-t", "ext4", "-L", "root", "-U", IDENTITY, "-E"]);
+    command.args([&format!("offset={start},hash_seed={IDENTITY}"), "-d"]);
     shell::output(command.arg(root).arg(disk).arg(format!("{}K", ROOT_SIZE >> 10)))?;
     Ok(())
 }
@@ -104,7 +111,8 @@ pub fn bios_disk(to: &Path) -> Result<()> {
     let disk = scratch.path().join("disk.raw");
     File::create(&disk)?.set_len(ROOT_START + ROOT_SIZE + MIB)?;
     write_root(&disk, &root_folder(scratch.path())?, ROOT_START)?;
-    let table = format!("label: dos\n{},{},L,*\n", ROOT_START / SECTOR, ROOT_SIZE / SECTOR);
+    let table =
+        format!("label: dos\nlabel-id: 0x67626f78\n{},{},L,*\n", ROOT_START / SECTOR, ROOT_SIZE / SECTOR);
     partition(&disk, &table)?;
 
     // boot.img loads the sector behind it, which is where core.img expects to be.
@@ -130,7 +138,7 @@ pub fn efi_disk(to: &Path) -> Result<()> {
     partition(
         &disk,
         &format!(
-            "label: gpt\nstart={},size={},type=U\nstart={},size={},type=L\n",
+            "label: gpt\nlabel-id: {IDENTITY}\nstart={},size={},type=U\nstart={},size={},type=L\n",
             sectors(ROOT_START),
             sectors(ESP_SIZE),
             sectors(root_start),
@@ -149,7 +157,7 @@ pub fn efi_disk(to: &Path) -> Result<()> {
 
     let esp = scratch.path().join("esp.img");
     File::create(&esp)?.set_len(ESP_SIZE)?;
-    shell::output(tool("mkfs.vfat", "dosfstools")?.args(["-F", "16"]).arg(&esp))?;
+    shell::output(tool("mkfs.vfat", "dosfstools")?.args(["--invariant", "-F", "16"]).arg(&esp))?;
     for folder in ["::/EFI", "::/EFI/BOOT"] {
         shell::output(tool("mmd", "mtools")?.arg("-i").arg(&esp).arg(folder))?;
     }

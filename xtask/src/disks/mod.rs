@@ -10,26 +10,46 @@ use crate::{guests, shell};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// An image and how it is made.
 struct Image {
     /// File under `target/guests/disks/`.
     file: &'static str,
     build: fn(&Path) -> Result<()>,
+    /// The source that says how: an image is made anew when it has changed.
+    recipe: &'static str,
 }
 
+const DEBIAN: &str = include_str!("debian.rs");
+const INSTALLER: &str = include_str!("installer.rs");
+const GRUB: &str = include_str!("grub.rs");
+const READY_MADE: &str = include_str!("ready_made.rs");
+
 const IMAGES: &[Image] = &[
-    Image { file: "debian.qcow2", build: debian::bios_disk },
-    Image { file: "debian-efi.qcow2", build: debian::efi_disk },
-    Image { file: "installer.iso", build: installer::menu_cd },
-    Image { file: "installer-serial.iso", build: installer::serial_cd },
-    Image { file: "grub.iso", build: grub::cd },
-    Image { file: "grub.img", build: grub::floppy },
-    Image { file: "memtest.iso", build: ready_made::memtest_cd },
-    Image { file: "memtest.bin", build: ready_made::memtest_kernel },
-    Image { file: "ipxe.iso", build: ready_made::ipxe_cd },
-    Image { file: "ipxe.img", build: ready_made::ipxe_floppy },
+    Image { file: "debian.qcow2", build: debian::bios_disk, recipe: DEBIAN },
+    Image { file: "debian-efi.qcow2", build: debian::efi_disk, recipe: DEBIAN },
+    Image { file: "installer.iso", build: installer::menu_cd, recipe: INSTALLER },
+    Image { file: "installer-serial.iso", build: installer::serial_cd, recipe: INSTALLER },
+    Image { file: "grub.iso", build: grub::cd, recipe: GRUB },
+    Image { file: "grub.img", build: grub::floppy, recipe: GRUB },
+    Image { file: "memtest.iso", build: ready_made::memtest_cd, recipe: READY_MADE },
+    Image { file: "memtest.bin", build: ready_made::memtest_kernel, recipe: READY_MADE },
+    Image { file: "ipxe.iso", build: ready_made::ipxe_cd, recipe: READY_MADE },
+    Image { file: "ipxe.img", build: ready_made::ipxe_floppy, recipe: READY_MADE },
 ];
+
+impl Image {
+    /// What the image that is there was made by.
+    fn stamp(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.recipe", self.file))
+    }
+
+    fn is_current(&self, folder: &Path) -> bool {
+        let made_by = fs::read_to_string(self.stamp(folder));
+        folder.join(self.file).exists() && made_by.is_ok_and(|recipe| recipe == self.recipe)
+    }
+}
 
 /// The folder that images are made in.
 pub fn folder() -> PathBuf {
@@ -41,7 +61,7 @@ pub fn image(file: &str) -> Option<PathBuf> {
     Some(folder().join(file)).filter(|path| path.exists())
 }
 
-/// Makes the images that are missing, of those that are `wanted`, or all; the
+/// Makes the images that are missing or out of date, of those that are `wanted`, or all; the
 /// first error is returned when all were tried.
 ///
 /// # Errors
@@ -51,7 +71,7 @@ pub fn build(wanted: Option<&[&str]>) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let mut result = Ok(());
     let wanted = |image: &&Image| wanted.is_none_or(|files| files.contains(&image.file));
-    for image in IMAGES.iter().filter(wanted).filter(|image| !folder.join(image.file).exists()) {
+    for image in IMAGES.iter().filter(wanted).filter(|image| !image.is_current(&folder)) {
         eprintln!("making {}", image.file);
         let built = make(&folder, image).with_context(|| format!("image {}", image.file));
         result = result.and(built);
@@ -63,7 +83,8 @@ pub fn build(wanted: Option<&[&str]>) -> Result<()> {
 fn make(folder: &Path, image: &Image) -> Result<()> {
     let part = folder.join(format!("{}.part", image.file));
     (image.build)(&part)?;
-    Ok(fs::rename(part, folder.join(image.file))?)
+    fs::rename(part, folder.join(image.file))?;
+    Ok(fs::write(image.stamp(folder), image.recipe)?)
 }
 
 /// A folder for intermediate files that vanishes with the value.
@@ -71,12 +92,16 @@ fn scratch() -> Result<tempfile::TempDir> {
     Ok(tempfile::tempdir_in(folder())?)
 }
 
-/// A program that a Debian package brings.
-fn tool(program: &str, package: &str) -> Result<std::process::Command> {
+/// When all files of an image were written: 2026-01-01, in seconds of Unix time.
+const DATE: &str = "1767225600";
+
+/// A program that a Debian package brings; where it can, it takes [`DATE`] for the date.
+fn tool(program: &str, package: &str) -> Result<Command> {
     let found = shell::has(program) || Path::new("/usr/sbin").join(program).is_file();
-    found
-        .then(|| std::process::Command::new(program))
-        .with_context(|| format!("{program} is missing: apt-get install {package}"))
+    anyhow::ensure!(found, "{program} is missing: apt-get install {package}");
+    let mut command = Command::new(program);
+    command.env("SOURCE_DATE_EPOCH", DATE).env("E2FSPROGS_FAKE_TIME", DATE);
+    Ok(command)
 }
 
 /// A file that a Debian package brings.

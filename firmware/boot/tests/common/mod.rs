@@ -10,18 +10,22 @@ pub const RAM: u64 = 64 << 20;
 pub struct Pc {
     pub memory: GuestMemory,
     pub e820: Vec<E820Entry>,
+    pub text_screen: bool,
 }
 
 impl Pc {
     pub fn new(ram: u64) -> Self {
         let memory = GuestMemory::new(ram).unwrap();
         let e820 = pc_memory_map(memory.low_ram_size(), memory.high_ram_size(), &[]);
-        Self { memory, e820 }
+        Self { memory, e820, text_screen: false }
     }
 
     pub fn boot(&self, kernel: &[u8], initrd: Option<&[u8]>, cmdline: &str) -> Result<EntryState, BootError> {
         let rsdp = Some(Gpa(0xE_0000));
-        load(&self.memory, &BootRequest { kernel, initrd, cmdline, rsdp, e820: &self.e820 })
+        load(
+            &self.memory,
+            &BootRequest { kernel, initrd, cmdline, rsdp, e820: &self.e820, text_screen: self.text_screen },
+        )
     }
 
     pub fn bytes(&self, at: u64, len: usize) -> Vec<u8> {
