@@ -3,8 +3,8 @@
 
 mod alone;
 
-use crate::JitCounters;
-use crate::cache::{Blocks, CodeBuffer, Compiled, Key};
+use crate::JitStats;
+use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key};
 use crate::emit::host::thunks::{self, Thunks};
 use crate::emit::host::{Target, emit, forms, jump};
 use crate::emit::{Destination, Emitted, reason};
@@ -37,13 +37,13 @@ pub(crate) struct Tier1 {
     number: i32,
     /// The mode that the table of targets is for.
     mode: u8,
-    counters: JitCounters,
+    counters: JitStats,
     /// Where compiled blocks are told about.
     dump: Option<Box<dyn Write + Send>>,
 }
 
 /// What the compiler did so far.
-pub(crate) fn counters_of(tier1: &Tier1) -> JitCounters {
+pub(crate) fn counters_of(tier1: &Tier1) -> JitStats {
     tier1.counters
 }
 
@@ -55,10 +55,6 @@ pub struct Jit {
 
 /// The least room for code: what all blocks share and one of the longest.
 const LEAST_BUFFER: usize = 256 << 10;
-/// Host code of a guest instruction is never longer, all exits included.
-const WORST_INSTRUCTION: usize = 1200;
-/// Host code of a block besides.
-const WORST_BLOCK: usize = 4096;
 /// The longest stretch of compiled code, so that the budget fits a signed number.
 const LONGEST_STRETCH: u64 = 1 << 40;
 
@@ -69,9 +65,11 @@ impl Jit {
     /// What the host said when it refused the mapping.
     pub fn new(bytes: usize) -> std::io::Result<Self> {
         let mut buffer = CodeBuffer::new(bytes.next_multiple_of(4096).max(LEAST_BUFFER))?;
-        let blocks = Blocks::new();
+        let mut blocks = Blocks::new();
         let (code, thunks) = thunks::assemble(buffer.next(), blocks.targets());
         buffer.append(&code);
+        let first = blocks.divide(buffer.rest());
+        buffer.go_to(&first);
         let tier1 = Tier1 {
             buffer,
             thunks,
@@ -84,7 +82,7 @@ impl Jit {
             la57: false,
             number: 0,
             mode: 0,
-            counters: JitCounters::default(),
+            counters: JitStats::default(),
             dump: None,
         };
         Ok(Self { interpreter: Interpreter::new(), tier1 })
@@ -101,7 +99,7 @@ impl Jit {
     }
 
     /// What the compiler did so far.
-    pub fn counters(&self) -> JitCounters {
+    pub fn counters(&self) -> JitStats {
         self.tier1.counters
     }
 
@@ -158,6 +156,10 @@ impl HotCode for Tier1 {
         let key = (rip, block.start, block.mode.key());
         let index = match self.blocks.find(key) {
             Some(index) => index,
+            None if block.heat < self.blocks.patience(block.start) => {
+                self.link = None;
+                return None;
+            }
             None => self.compile(cpu, block, mode, key)?,
         };
         // One that goes on beyond STI is longer than the interpreter's.
@@ -175,7 +177,9 @@ impl HotCode for Tier1 {
     fn invalidate(&mut self, start: u64, len: u64) {
         for (code, dead) in self.blocks.remove(start, len) {
             // Who still jumps to it leaves at once.
-            self.patch_jump(code, dead);
+            if let Some(jump) = jump(code, dead) {
+                self.buffer.patch(code, &jump);
+            }
             self.link = None;
             self.counters.invalidations += 1;
         }
@@ -206,7 +210,7 @@ impl Tier1 {
     }
 
     /// Lets the jump that led to `rip` lead straight to the block's code.
-    fn follow_link(&mut self, rip: u64, index: usize) {
+    fn follow_link(&mut self, rip: u64, index: BlockId) {
         let Some((site, target)) = self.link.take() else { return };
         // The jump is good for ever only if both ends lie on one page of RAM: the
         // same linear page may be another in the address space that runs by now.
@@ -215,28 +219,23 @@ impl Tier1 {
             .blocks
             .at_code(site)
             .is_some_and(|from| from.start() & PAGE_MASK == to.start() & PAGE_MASK && from.key.2 == to.key.2);
-        if target == rip && same_page && self.patch_jump(site, self.blocks.get(index).code) {
-            self.counters.links += 1;
+        if target != rip || !same_page {
+            return;
         }
-    }
-
-    /// Overwrites the code at `site` with a jump to `target`; false when that is too far.
-    fn patch_jump(&mut self, site: usize, target: usize) -> bool {
-        let Some(jump) = jump(site, target) else { return false };
+        let code = self.blocks.get(index).code;
+        let Some(jump) = jump(site, code) else { return };
+        if !self.blocks.goes_with(site, index) {
+            self.blocks.note_link(site, self.buffer.read(site, jump.len()), index);
+        }
         self.buffer.patch(site, &jump);
-        true
+        self.counters.links += 1;
     }
 
-    fn compile(&mut self, cpu: &mut Cpu, block: &Block, mode: Mode, key: Key) -> Option<usize> {
+    fn compile(&mut self, cpu: &mut Cpu, block: &Block, mode: Mode, key: Key) -> Option<BlockId> {
         let began = Instant::now();
         let ops = with_shadow(cpu, block);
-        self.make_room(ops.len());
         self.number = self.number % i32::MAX + 1;
-        let base = self.buffer.next();
-        let emitted = self.assemble(cpu, &ops, mode, key)?;
-        if !self.buffer.append(&emitted.code) {
-            return None;
-        }
+        let (base, emitted) = self.place(cpu, &ops, mode, key)?;
         if self.dump.is_some() {
             let text = self.text(&ops, mode, key.0, &emitted.code);
             let written = self.dump.as_mut().map(|out| writeln!(out, "{text}"));
@@ -253,15 +252,31 @@ impl Tier1 {
         let len = ops.last().map_or(0, |op| u64::from(op.end));
         let block = Compiled { key, len, code: base, dead: base + emitted.dead, ops };
         let index = self.blocks.insert(block);
-        self.counters.time += began.elapsed();
+        self.counters.compile_s += began.elapsed().as_secs_f64();
         Some(index)
     }
 
-    /// Links are only good while the buffer they point into is.
-    fn make_room(&mut self, ops: usize) {
-        if self.buffer.room() < ops * WORST_INSTRUCTION + WORST_BLOCK {
-            self.flush();
+    /// Assembles a block and puts it into the buffer, where the oldest code makes room
+    /// if need be. Returns its host address.
+    fn place(&mut self, cpu: &Cpu, ops: &[Op], mode: Mode, key: Key) -> Option<(usize, Emitted)> {
+        let mut emitted = self.assemble(cpu, ops, mode, key)?;
+        if emitted.code.len() > self.buffer.room() {
+            self.evict();
+            emitted = self.assemble(cpu, ops, mode, key)?;
         }
+        let base = self.buffer.next();
+        self.buffer.append(&emitted.code).then_some((base, emitted))
+    }
+
+    /// Drops the code that was compiled longest ago. Never called while any runs.
+    fn evict(&mut self) {
+        let (window, links) = self.blocks.advance();
+        for (site, was) in links {
+            self.buffer.patch(site, &was);
+        }
+        self.buffer.go_to(&window);
+        self.link = None;
+        self.counters.evictions += 1;
     }
 
     /// Compiled code is for one width of linear addresses.
@@ -286,8 +301,11 @@ impl Tier1 {
                 return Destination::Far;
             }
             match self.blocks.find((to, start & PAGE_MASK | to & !PAGE_MASK, key.2)) {
-                Some(index) => Destination::Code(self.blocks.get(index).code),
-                None => Destination::Linkable,
+                // A jump to another region can be taken back only where it can be patched.
+                Some(id) if self.blocks.goes_with(self.buffer.next(), id) => {
+                    Destination::Code(self.blocks.get(id).code)
+                }
+                _ => Destination::Linkable,
             }
         };
         let target = Target {
@@ -324,8 +342,8 @@ impl Tier1 {
 
     /// Drops all compiled code. Never called while any of it runs.
     fn flush(&mut self) {
-        self.buffer.truncate(self.thunks.size.next_multiple_of(16));
-        self.blocks.clear();
+        let first = self.blocks.clear();
+        self.buffer.go_to(&first);
         self.link = None;
         self.counters.flushes += 1;
     }

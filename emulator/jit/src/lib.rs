@@ -34,6 +34,6 @@ mod engine;
 #[cfg(not(all(target_arch = "x86_64", any(unix, windows))))]
 use engine as verify;
 
-pub use counters::JitCounters;
+pub use counters::JitStats;
 pub use engine::Jit;
 pub use verify::Verify;

@@ -1,7 +1,7 @@
 //! In place of the compiler, on hosts for which there is no back end: engines that
 //! cannot be had.
 
-use crate::JitCounters;
+use crate::JitStats;
 use glassbox_cpu::{Cpu, Exit, Interpreter};
 use std::io::{Error, ErrorKind, Result, Write};
 
@@ -33,7 +33,7 @@ impl Jit {
     }
 
     /// What the compiler did so far.
-    pub fn counters(&self) -> JitCounters {
+    pub fn counters(&self) -> JitStats {
         match *self {}
     }
 
@@ -61,7 +61,7 @@ impl Verify {
     }
 
     /// What the compiler did so far.
-    pub fn counters(&self) -> JitCounters {
+    pub fn counters(&self) -> JitStats {
         match *self {}
     }
 
@@ -70,8 +70,8 @@ impl Verify {
         match *self {}
     }
 
-    /// Blocks compared so far.
-    pub fn compared(&self) -> u64 {
+    /// Blocks compared so far, and how many of them ended with a fault.
+    pub fn compared(&self) -> (u64, u64) {
         match *self {}
     }
 }

@@ -98,22 +98,10 @@ impl Engine {
 
     /// What the compiler did.
     pub fn jit_stats(&self) -> JitStats {
-        let c = match self {
-            Self::Interpreter(_) => return JitStats::default(),
+        match self {
+            Self::Interpreter(_) => JitStats::default(),
             Self::Jit(engine) => engine.counters(),
             Self::Verify(engine) => engine.counters(),
-        };
-        JitStats {
-            blocks: c.blocks,
-            instructions: c.instructions,
-            interpreted: c.interpreted,
-            bytes: c.bytes,
-            links: c.links,
-            invalidations: c.invalidations,
-            flushes: c.flushes,
-            entries: c.entries,
-            retired: c.retired,
-            compile_s: c.time.as_secs_f64(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Counters of a run.
 
+pub use glassbox_jit::JitStats;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -38,32 +39,6 @@ pub struct TlbStats {
     pub fills: u64,
     /// Flushes, of everything or of one address space.
     pub flushes: u64,
-}
-
-/// What the JIT did; all zero without one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct JitStats {
-    /// Blocks compiled.
-    pub blocks: u64,
-    /// Guest instructions in them.
-    pub instructions: u64,
-    /// Of those, how many call the interpreter's function.
-    pub interpreted: u64,
-    /// Host bytes emitted.
-    pub bytes: u64,
-    /// Jumps patched to lead straight to their target.
-    pub links: u64,
-    /// Blocks dropped because their code was written.
-    pub invalidations: u64,
-    /// Times the code buffer was full and emptied.
-    pub flushes: u64,
-    /// Times that compiled code was entered from the run loop.
-    pub entries: u64,
-    /// Guest instructions that retired in compiled blocks, those among them that
-    /// call the interpreter included.
-    pub retired: u64,
-    /// Seconds spent compiling.
-    pub compile_s: f64,
 }
 
 /// Why the engine returned to the run loop.

@@ -6,6 +6,7 @@
 use crate::host;
 use dynasmrt::cache_control;
 use std::io;
+use std::ops::Range;
 
 /// Memory for host code.
 pub struct CodeBuffer {
@@ -15,6 +16,8 @@ pub struct CodeBuffer {
     used: usize,
     /// Below this, the pages of the writing view were handed back.
     released: usize,
+    /// Nothing is appended from here on.
+    end: usize,
 }
 
 /// How much is written before the writing view's pages are handed back: a page
@@ -31,13 +34,13 @@ impl CodeBuffer {
     /// What the host said when it refused.
     pub fn new(size: usize) -> io::Result<Self> {
         if let Ok((write, execute)) = host::map_twice(size) {
-            let mut buffer = Self { write, execute, size, used: 0, released: 0 };
+            let mut buffer = Self { write, execute, size, used: 0, end: size, released: 0 };
             if buffer.notices_writes() {
                 return Ok(buffer);
             }
         }
         let at = host::map(size)?;
-        Ok(Self { write: at, execute: at, size, used: 0, released: 0 })
+        Ok(Self { write: at, execute: at, size, used: 0, end: size, released: 0 })
     }
 
     /// Where the next code will be executed.
@@ -47,12 +50,29 @@ impl CodeBuffer {
 
     /// Bytes left.
     pub fn room(&self) -> usize {
-        self.size - self.used
+        self.end - self.used
     }
 
-    /// How much is used: what [`truncate`](Self::truncate) goes back to.
-    pub fn mark(&self) -> usize {
-        self.used
+    /// All that is left, as host addresses.
+    pub fn rest(&self) -> Range<usize> {
+        self.next()..self.execute as usize + self.size
+    }
+
+    /// Appends to the host addresses `window` from now on, a part of the buffer.
+    pub fn go_to(&mut self, window: &Range<usize>) {
+        let offset = |at: usize| at.wrapping_sub(self.execute as usize).min(self.size);
+        (self.used, self.end) = (offset(window.start), offset(window.end));
+    }
+
+    /// The `len` bytes of code at `at`.
+    ///
+    /// # Panics
+    /// Where the range lies outside of the buffer.
+    pub fn read(&self, at: usize, len: usize) -> Vec<u8> {
+        let offset = at.wrapping_sub(self.execute as usize);
+        assert!(offset <= self.size && self.size - offset >= len, "outside the code buffer");
+        // SAFETY: the bytes lie in the mapping, checked above, and nobody writes them now.
+        unsafe { std::slice::from_raw_parts(self.execute.add(offset), len) }.to_vec()
     }
 
     /// Appends code that was assembled for [`next`](Self::next); false when it does not fit.
@@ -61,8 +81,8 @@ impl CodeBuffer {
             return false;
         }
         self.store(self.used, code);
-        self.used = (self.used + code.len()).next_multiple_of(16).min(self.size);
-        if self.used - self.released >= RELEASE_EVERY {
+        self.used = (self.used + code.len()).next_multiple_of(16).min(self.end);
+        if self.used.abs_diff(self.released) >= RELEASE_EVERY {
             self.release();
         }
         true
@@ -81,17 +101,15 @@ impl CodeBuffer {
     /// Overwrites the code executed at `at` while nothing runs in this buffer.
     ///
     /// # Panics
-    /// Where the range lies outside what was appended.
+    /// Where the range lies outside of the buffer.
     pub fn patch(&mut self, at: usize, code: &[u8]) {
         let offset = at.wrapping_sub(self.execute as usize);
-        assert!(offset <= self.used && self.used - offset >= code.len(), "patch outside the code buffer");
         self.store(offset, code);
     }
 
-    /// Forgets everything behind the first `keep` bytes.
-    pub fn truncate(&mut self, keep: usize) {
-        self.used = self.used.min(keep);
-        self.released = self.released.min(keep);
+    /// Forgets what was appended from the host address `at` on.
+    pub fn go_back(&mut self, at: usize) {
+        self.used = self.used.min(at.wrapping_sub(self.execute as usize));
     }
 
     /// Writes code, and sees to it that the host executes what was written.
@@ -169,7 +187,8 @@ mod tests {
     #[test]
     fn what_is_overwritten_is_executed_as_overwritten() {
         let one = host::map(1 << 16).expect("memory for code");
-        let turning = CodeBuffer { write: one, execute: one, size: 1 << 16, used: 0, released: 0 };
+        let turning =
+            CodeBuffer { write: one, execute: one, size: 1 << 16, used: 0, end: 1 << 16, released: 0 };
         for mut buffer in [CodeBuffer::new(1 << 16).expect("memory for code"), turning] {
             let (first, second) = (buffer.next(), buffer.next() + 16);
             assert!(buffer.append(&returns(1)) && buffer.append(&returns(2)));

@@ -8,10 +8,26 @@ use glassbox_cpu::Op;
 use glassbox_memory::PAGE_SHIFT;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Entries of the table of indirect branch targets.
 pub const TARGETS: usize = 32768;
+
+/// A region of the code buffer has about this size: emptying one takes no longer
+/// than a millisecond or two.
+const REGION: usize = 128 << 10;
+const LEAST_REGIONS: usize = 2;
+/// Of a large buffer regions are larger: jumps between them cost upkeep.
+const MOST_REGIONS: usize = 32;
+
+/// Pages are remembered as rewritten, at most so many.
+const MOST_RESTLESS: usize = 4096;
+/// After so many times that a page's compiled code was overwritten, the rest of it
+/// has to be hotter; twice as hot after as many again.
+const RESTLESS: u32 = 16;
+/// Entries into a block that begin it, doubled with each step.
+const RESTLESS_HEAT: u16 = 64;
 
 /// One known target, read by compiled code: 32 bytes.
 #[derive(Clone, Copy)]
@@ -94,26 +110,136 @@ impl Hasher for AddressHasher {
 
 type Map<K, V> = HashMap<K, V, BuildHasherDefault<AddressHasher>>;
 
-/// The blocks of one engine.
-pub struct Blocks {
+/// Which block: its region, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockId {
+    region: u32,
+    number: u32,
+}
+
+/// A part of the code buffer. All its blocks go at once, and what is known of them.
+#[derive(Default)]
+struct Region {
+    /// Host addresses.
+    code: Range<usize>,
+    /// Sorted by where their code is.
     blocks: Vec<Compiled>,
-    by_key: Map<Key, u32>,
-    by_page: Map<u64, Vec<u32>>,
+    /// Jumps of other regions that lead here.
+    incoming: Vec<Incoming>,
+    /// Counts how often it was emptied.
+    epoch: u32,
+}
+
+/// A jump that was patched to lead to another region.
+struct Incoming {
+    site: usize,
+    /// What was there before.
+    was: Vec<u8>,
+    /// The region that it is in, and that region's epoch.
+    from: u32,
+    epoch: u32,
+}
+
+/// The blocks of one engine. Their code fills one region of the buffer after the
+/// other; when all are full, the one that was filled first is used again.
+pub struct Blocks {
+    regions: Vec<Region>,
+    /// The region being filled.
+    current: usize,
+    by_key: Map<Key, BlockId>,
+    by_page: Map<u64, Vec<BlockId>>,
+    /// How often compiled code of a page was overwritten.
+    overwritten: Map<u64, u32>,
     targets: Box<[Target; TARGETS]>,
 }
 
 impl Blocks {
-    /// None yet.
+    /// None yet, and no room for any before [`divide`](Self::divide).
     pub fn new() -> Self {
         Self {
-            blocks: Vec::new(),
+            regions: Vec::new(),
+            current: 0,
             by_key: Map::default(),
             by_page: Map::default(),
+            overwritten: Map::default(),
             targets: vec![Target::default(); TARGETS]
                 .into_boxed_slice()
                 .try_into()
                 .unwrap_or_else(|_| unreachable!("the length is the constant's")),
         }
+    }
+
+    /// Makes regions of the host addresses `code`, and returns the first.
+    pub fn divide(&mut self, code: Range<usize>) -> Range<usize> {
+        let count = (code.len() / REGION).clamp(LEAST_REGIONS, MOST_REGIONS);
+        let size = (code.len() / count) & !4095;
+        self.regions.clear();
+        for n in 0..count {
+            let start = code.start + n * size;
+            let end = if n + 1 == count { code.end } else { start + size };
+            self.regions.push(Region { code: start..end, ..Region::default() });
+        }
+        self.current = 0;
+        self.regions[0].code.clone()
+    }
+
+    /// Goes on to the region that was filled longest ago: its blocks are gone. Returns
+    /// its addresses, and what to write back where other regions lead into it.
+    pub fn advance(&mut self) -> (Range<usize>, Vec<(usize, Vec<u8>)>) {
+        self.current = (self.current + 1) % self.regions.len();
+        let links = self.empty(self.current);
+        (self.regions[self.current].code.clone(), links)
+    }
+
+    fn empty(&mut self, which: usize) -> Vec<(usize, Vec<u8>)> {
+        let region = &mut self.regions[which];
+        region.epoch = region.epoch.wrapping_add(1);
+        let blocks = std::mem::take(&mut region.blocks);
+        let incoming = std::mem::take(&mut region.incoming);
+        let code = region.code.clone();
+        for block in &blocks {
+            if self.by_key.get(&block.key).is_some_and(|id| id.region as usize == which) {
+                self.by_key.remove(&block.key);
+            }
+            let page = block.start() >> PAGE_SHIFT;
+            if let Some(ids) = self.by_page.get_mut(&page) {
+                ids.retain(|id| id.region as usize != which);
+                if ids.is_empty() {
+                    self.by_page.remove(&page);
+                }
+            }
+        }
+        for target in self.targets.iter_mut().filter(|target| code.contains(&(target.code as usize))) {
+            *target = Target::default();
+        }
+        let alive = incoming.into_iter().filter(|link| self.regions[link.from as usize].epoch == link.epoch);
+        alive.map(|link| (link.site, link.was)).collect()
+    }
+
+    /// How often a block at RAM offset `start` has to have been entered before it is
+    /// compiled: ever more often on a page whose code is rewritten again and again.
+    pub fn patience(&self, start: u64) -> u16 {
+        match self.overwritten.get(&(start >> PAGE_SHIFT)) {
+            Some(times) => (RESTLESS_HEAT << (times / RESTLESS).min(6)) / 2,
+            None => 0,
+        }
+    }
+
+    /// Whether the code at `at` goes together with a block.
+    pub fn goes_with(&self, at: usize, id: BlockId) -> bool {
+        self.regions[id.region as usize].code.contains(&at)
+    }
+
+    /// The jump at `site`, which was `was` before, leads to a block of another region.
+    pub fn note_link(&mut self, site: usize, was: Vec<u8>, to: BlockId) {
+        let Some(from) = self.region_at(site) else { return };
+        let epoch = self.regions[from].epoch;
+        let incoming = Incoming { site, was, from: from as u32, epoch };
+        self.regions[to.region as usize].incoming.push(incoming);
+    }
+
+    fn region_at(&self, at: usize) -> Option<usize> {
+        self.regions.iter().position(|region| region.code.contains(&at))
     }
 
     /// Host address of the table of targets.
@@ -122,33 +248,35 @@ impl Blocks {
     }
 
     /// The block of a key.
-    pub fn find(&self, key: Key) -> Option<usize> {
-        self.by_key.get(&key).map(|&index| index as usize)
+    pub fn find(&self, key: Key) -> Option<BlockId> {
+        self.by_key.get(&key).copied()
     }
 
-    /// A block by its index.
-    pub fn get(&self, index: usize) -> &Compiled {
-        &self.blocks[index]
+    /// A block.
+    pub fn get(&self, id: BlockId) -> &Compiled {
+        &self.regions[id.region as usize].blocks[id.number as usize]
     }
 
     /// The block whose code holds the host address `at`.
     pub fn at_code(&self, at: usize) -> Option<&Compiled> {
-        let after = self.blocks.partition_point(|block| block.code <= at);
-        after.checked_sub(1).map(|index| &self.blocks[index])
+        let blocks = &self.regions[self.region_at(at)?].blocks;
+        let after = blocks.partition_point(|block| block.code <= at);
+        after.checked_sub(1).map(|index| &blocks[index])
     }
 
-    /// Adds a block whose code lies behind all others'.
-    pub fn insert(&mut self, block: Compiled) -> usize {
-        let index = self.blocks.len() as u32;
-        self.by_key.insert(block.key, index);
-        self.by_page.entry(block.start() >> PAGE_SHIFT).or_default().push(index);
-        self.blocks.push(block);
-        index as usize
+    /// Adds a block whose code lies behind all others' of the present region.
+    pub fn insert(&mut self, block: Compiled) -> BlockId {
+        let blocks = &mut self.regions[self.current].blocks;
+        let id = BlockId { region: self.current as u32, number: blocks.len() as u32 };
+        self.by_key.insert(block.key, id);
+        self.by_page.entry(block.start() >> PAGE_SHIFT).or_default().push(id);
+        blocks.push(block);
+        id
     }
 
     /// Makes a block known to indirect branches, found in `context`.
-    pub fn remember(&mut self, index: usize, context: u64) {
-        let block = &self.blocks[index];
+    pub fn remember(&mut self, id: BlockId, context: u64) {
+        let block = self.get(id);
         let (rip, start, _) = block.key;
         self.targets[target_slot(rip)] = Target { rip, context, code: block.code as u64, start };
     }
@@ -156,12 +284,24 @@ impl Blocks {
     /// Takes out the blocks with bytes in `len` bytes at RAM offset `start`, and
     /// returns the host addresses of entry and dead exit of each.
     pub fn remove(&mut self, start: u64, len: u64) -> Vec<(usize, usize)> {
-        let Some(ids) = self.by_page.get_mut(&(start >> PAGE_SHIFT)) else { return Vec::new() };
-        let blocks = &self.blocks;
-        let dead: Vec<u32> = ids.extract_if(.., |id| blocks[*id as usize].touches(start, len)).collect();
+        let page = start >> PAGE_SHIFT;
+        let Some(ids) = self.by_page.get_mut(&page) else { return Vec::new() };
+        let regions = &self.regions;
+        let block = |id: BlockId| &regions[id.region as usize].blocks[id.number as usize];
+        let dead: Vec<BlockId> = ids.extract_if(.., |id| block(*id).touches(start, len)).collect();
+        if ids.is_empty() {
+            self.by_page.remove(&page);
+        }
+        if !dead.is_empty() {
+            if self.overwritten.len() > MOST_RESTLESS {
+                self.overwritten.clear();
+            }
+            let times = self.overwritten.entry(page).or_default();
+            *times = times.saturating_add(1);
+        }
         let mut entries = Vec::new();
         for id in dead {
-            let block = &self.blocks[id as usize];
+            let block = &self.regions[id.region as usize].blocks[id.number as usize];
             if self.by_key.get(&block.key) == Some(&id) {
                 self.by_key.remove(&block.key);
             }
@@ -179,11 +319,67 @@ impl Blocks {
         self.targets.fill(Target::default());
     }
 
-    /// Drops all.
-    pub fn clear(&mut self) {
-        self.blocks.clear();
+    /// Drops all, and returns the first region's addresses.
+    pub fn clear(&mut self) -> Range<usize> {
+        for region in &mut self.regions {
+            region.blocks.clear();
+            region.incoming.clear();
+            region.epoch = region.epoch.wrapping_add(1);
+        }
+        self.current = 0;
         self.by_key.clear();
         self.by_page.clear();
         self.forget_targets();
+        self.regions.first().map_or(0..0, |region| region.code.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(rip: u64, code: usize) -> Compiled {
+        Compiled { key: (rip, rip, 0), len: 4, code, dead: code + 8, ops: Arc::default() }
+    }
+
+    #[test]
+    fn the_region_that_was_filled_first_goes_with_all_that_is_known_of_it() {
+        let mut blocks = Blocks::new();
+        let first = blocks.divide(0x10_0000..0x10_0000 + LEAST_REGIONS * REGION);
+        let old = blocks.insert(block(0x1000, first.start));
+        blocks.remember(old, 7);
+        let (second, links) = blocks.advance();
+        assert!(second.start == first.end && links.is_empty());
+        let young = blocks.insert(block(0x1010, second.start));
+        blocks.remember(young, 7);
+        blocks.note_link(second.start + 5, vec![1, 2], old);
+        blocks.note_link(first.start + 5, vec![3], young);
+        assert!(!blocks.goes_with(second.start + 5, old) && blocks.goes_with(second.start + 5, young));
+        // All the others, and the first again.
+        for _ in 2..LEAST_REGIONS {
+            assert!(blocks.advance().1.is_empty());
+        }
+        let (again, links) = blocks.advance();
+        assert_eq!((again, links), (first.clone(), vec![(second.start + 5, vec![1, 2])]));
+        assert!(blocks.find((0x1000, 0x1000, 0)).is_none() && blocks.at_code(first.start).is_none());
+        assert_eq!(blocks.targets[target_slot(0x1000)].start, u64::MAX);
+        assert_eq!(blocks.find((0x1010, 0x1010, 0)), Some(young));
+        // The jump from the first region went with it: nothing to write back.
+        assert!(blocks.advance().1.is_empty());
+        assert!(blocks.by_page.is_empty() && blocks.by_key.is_empty());
+    }
+    #[test]
+    fn a_page_whose_code_is_overwritten_again_and_again_has_to_be_hotter() {
+        let mut blocks = Blocks::new();
+        let code = blocks.divide(0x10_0000..0x10_0000 + LEAST_REGIONS * REGION);
+        let mut last = 0;
+        for times in 1..=8 * RESTLESS {
+            blocks.insert(block(0x1000, code.start + 16 * times as usize));
+            assert_eq!(blocks.remove(0x1002, 1).len(), 1);
+            let now = blocks.patience(0x1FF0);
+            assert!(now >= last && now <= RESTLESS_HEAT << 5, "{now} after {last}");
+            last = now;
+        }
+        assert_eq!((last, blocks.patience(0x2000)), (RESTLESS_HEAT << 5, 0));
     }
 }

@@ -41,14 +41,8 @@ impl Tier1 {
     pub(crate) fn run_alone(&mut self, cpu: &mut Cpu, block: &Block) -> bool {
         let Some(mode) = lift_mode(cpu, block).filter(|_| !cpu.needs_slow_access()) else { return false };
         self.follow_paging(cpu);
-        self.make_room(block.ops.len());
         let key = (cpu.state.rip, block.start, block.mode.key());
-        let Some(emitted) = self.assemble(cpu, &block.ops, mode, key) else { return false };
-        let code = self.buffer.next();
-        let mark = self.buffer.mark();
-        if !self.buffer.append(&emitted.code) {
-            return false;
-        }
+        let Some((code, _)) = self.place(cpu, &block.ops, mode, key) else { return false };
         self.counters.blocks += 1;
         self.counters.instructions += block.ops.len() as u64;
         self.counters.interpreted += u64::from(self.code.interpreted);
@@ -56,7 +50,7 @@ impl Tier1 {
         let end = cpu.state.retired + block.ops.len() as u64;
         self.execute(cpu, code, end);
         cpu.compiled.alone = false;
-        self.buffer.truncate(mark);
+        self.buffer.go_back(code);
         self.link = None;
         !self.take_refused()
     }

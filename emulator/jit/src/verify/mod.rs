@@ -9,7 +9,7 @@ mod bus;
 mod report;
 
 use crate::engine::{Tier1, counters_of};
-use crate::{Jit, JitCounters};
+use crate::{Jit, JitStats};
 use bus::Counted;
 use glassbox_cpu::{Block, Cpu, CpuState, Exception, Exit, HotCode, Interpreter};
 use report::{differences, same};
@@ -82,8 +82,8 @@ impl Verify {
     }
 
     /// What the compiler did so far.
-    pub fn counters(&self) -> JitCounters {
-        counters_of(&self.checked.tier1)
+    pub fn counters(&self) -> JitStats {
+        JitStats { compared: self.checked.compared, ..counters_of(&self.checked.tier1) }
     }
 
     /// How the engines differed, the first time that they did.
