@@ -3,7 +3,7 @@
 
 use crate::board::Placed;
 use crate::clock::MachineClock;
-use crate::{BiosImage, BuiltInBios, DriveInterface, DriveMedia, Machine, boot};
+use crate::{BiosImage, BootSource, DriveInterface, DriveMedia, Machine, MachineError, boot};
 use glassbox_cpu::{Cpu, CpuState, Exception, SegReg, gpr};
 use glassbox_device_api::{AccessSize, Device, PortIo, PortWindow, ResetKind, VmTime};
 use glassbox_display::Edid;
@@ -11,9 +11,9 @@ use glassbox_memory::Gpa;
 use glassbox_services::rom::TRAP_PORT;
 use glassbox_services::{
     Bios, BiosConfig, BiosHost, Drive, DriveBus, DriveKind, GuestFault, Processors, Register, Registers,
-    SegmentRegister,
+    SegmentRegister, Served,
 };
-use glassbox_tables::{E820Entry, TablesConfig, pc_memory_map};
+use glassbox_tables::{E820Entry, Installed, TablesConfig, pc_memory_map};
 use glassbox_x86_spec::control::{Cr0, Flags};
 
 /// The port that stubs write to. The engine is left behind the `OUT`, which ends
@@ -66,6 +66,8 @@ pub(crate) const PROCESSOR_FEATURES: u32 = 1 | 1 << 7 | 1 << 8 | 1 << 9;
 pub(crate) struct BuiltIn {
     bios: Bios,
     tables: TablesConfig,
+    /// What POST installed of them.
+    installed: Option<Installed>,
 }
 
 /// A drive as the services have it.
@@ -88,9 +90,9 @@ fn drive(placed: &Placed) -> Drive {
 }
 
 impl BuiltIn {
-    /// A BIOS that is set up as asked for, with the board's drives, for processors
-    /// with this signature.
-    pub fn new(setup: &BuiltInBios, placed: &[Placed], tables: TablesConfig, signature: u32) -> Self {
+    /// A BIOS for what is to boot, with the board's drives, for processors with
+    /// this signature.
+    pub fn new(source: &BootSource, placed: &[Placed], tables: TablesConfig, signature: u32) -> Self {
         let processors = Processors {
             apic_ids: tables.processors.iter().filter_map(|id| u8::try_from(*id).ok()).collect(),
             ioapic_id: tables.ioapic_id,
@@ -100,13 +102,17 @@ impl BuiltIn {
         let mut placed: Vec<&Placed> = placed.iter().collect();
         placed.sort_by_key(|placed| placed.config.interface);
         let config = BiosConfig {
-            boot_order: setup.boot_order.clone(),
+            boot_order: match source {
+                BootSource::BuiltIn(setup) => setup.boot_order.clone(),
+                _ => Vec::new(),
+            },
             drives: placed.into_iter().map(drive).collect(),
             processors,
+            host_boots: !matches!(source, BootSource::BuiltIn(_)),
         };
         let mut bios = Bios::new(config);
         bios.set_edid(*Edid::default().bytes());
-        Self { bios, tables }
+        Self { bios, tables, installed: None }
     }
 
     /// The ROM.
@@ -125,6 +131,7 @@ struct Host<'a> {
     cpu: &'a mut Cpu,
     clock: &'a MachineClock,
     tables: &'a TablesConfig,
+    installed: &'a mut Option<Installed>,
     /// The fault that a [`GuestFault`] stands for.
     fault: Option<Exception>,
 }
@@ -172,7 +179,7 @@ impl BiosHost for Host<'_> {
         self.cpu.state.cr0 = Cr0::ET;
         self.cpu.set_firmware_mtrrs(boot::DEVICES_START);
         match glassbox_tables::install(&self.cpu.memory, self.tables) {
-            Ok(installed) => installed.e820,
+            Ok(installed) => self.installed.insert(installed).e820.clone(),
             Err(error) => {
                 log::warn!("no ACPI tables: {error}");
                 pc_memory_map(self.cpu.memory.low_ram_size(), self.cpu.memory.high_ram_size(), &[])
@@ -181,32 +188,38 @@ impl BiosHost for Host<'_> {
     }
 }
 
-/// Leaves the display in text mode, for a kernel that no BIOS starts.
-pub(crate) fn show_text(cpu: &mut Cpu, clock: &MachineClock, tables: &TablesConfig) {
-    let mut host = Host { cpu, clock, tables, fault: None };
-    if glassbox_services::show_text(&mut host).is_err() {
-        log::warn!("the screen shows nothing: {:?}", host.fault);
-    }
-}
-
 impl Machine {
     /// A stub of the ROM wrote to the port: RIP is behind the `OUT`.
-    pub(crate) fn serve_bios(&mut self) {
-        let Some(built_in) = &mut self.bios else { return };
+    ///
+    /// # Errors
+    /// [`MachineError`] where POST is over, and what is to boot then cannot be loaded.
+    pub(crate) fn serve_bios(&mut self) -> Result<(), MachineError> {
+        let Some(built_in) = &mut self.bios else { return Ok(()) };
         if self.cpu.state.long_mode() {
-            return;
+            return Ok(());
         }
         let before = registers(&self.cpu.state);
         let mut after = before;
-        let mut host = Host { cpu: &mut self.cpu, clock: &self.clock, tables: &built_in.tables, fault: None };
-        let served = built_in.bios.serve(&mut after, &mut host);
+        let BuiltIn { bios, tables, installed } = built_in;
+        let mut host = Host { cpu: &mut self.cpu, clock: &self.clock, tables, installed, fault: None };
+        let served = bios.serve(&mut after, &mut host);
         let fault = host.fault;
         apply(&mut self.cpu, &before, &after);
-        if served.is_err()
-            && let Some(fault) = fault
-        {
-            self.cpu.deliver_fault(fault);
+        match (served, fault) {
+            (Ok(Served::HandOver), _) => self.boot_program(),
+            (Err(GuestFault), Some(fault)) => {
+                self.cpu.deliver_fault(fault);
+                Ok(())
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// POST is over: loads what the host boots, and enters it.
+    fn boot_program(&mut self) -> Result<(), MachineError> {
+        let installed = self.bios.as_ref().and_then(|bios| bios.installed.as_ref());
+        let text_screen = lock(&self.board).devices.vga.is_some();
+        boot::load(&mut self.cpu, &self.source, installed, text_screen)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{BiosImage, BootFile, BootSector, BootSource, FlatImage, Kernel, Mach
 use glassbox_boot::{BootRequest, EntryMode, EntryState, SegmentKind, SegmentState};
 use glassbox_cpu::{Activity, Cpu, DescriptorTable, SegReg, Segment, gpr};
 use glassbox_memory::{Gpa, GuestMemory, PAGE_SIZE};
-use glassbox_tables::TablesConfig;
+use glassbox_tables::Installed;
 use glassbox_x86_spec::control::{Cr0, Cr4, Efer, Flags};
 use glassbox_x86_spec::segment as attr;
 
@@ -51,19 +51,19 @@ pub(crate) fn leave_firmware_state(cpu: &mut Cpu, board: &mut Board) {
     cpu.set_a20(true);
 }
 
-/// Puts into memory what the machine boots, and the processor at its entry.
+/// Puts into memory what boots after the built-in BIOS's POST, and the processor at
+/// its entry; `installed` is what POST left for kernels, and there may be a VGA with
+/// text on its screen.
 pub(crate) fn load(
     cpu: &mut Cpu,
     source: &BootSource,
-    tables: &TablesConfig,
+    installed: Option<&Installed>,
     text_screen: bool,
 ) -> Result<(), MachineError> {
     match source {
-        BootSource::Kernel(kernel) => load_kernel(cpu, kernel, tables, text_screen),
-        BootSource::Flat(flat) => load_flat(cpu, flat),
+        BootSource::Kernel(kernel) => load_kernel(cpu, kernel, installed, text_screen),
         BootSource::Sector(sector) => load_sector(cpu, sector),
-        // It is mapped already, and the processor is at the reset vector.
-        BootSource::Bios(_) | BootSource::BuiltIn(_) | BootSource::Firmware(_) => Ok(()),
+        BootSource::Flat(_) | BootSource::Bios(_) | BootSource::BuiltIn(_) | BootSource::Firmware(_) => Ok(()),
     }
 }
 
@@ -95,13 +95,19 @@ pub(crate) fn map_bios(memory: &GuestMemory, BiosImage(image): &BiosImage) -> Re
 /// Puts a boot sector where a BIOS does and enters it.
 fn load_sector(cpu: &mut Cpu, BootSector(sector): &BootSector) -> Result<(), MachineError> {
     cpu.memory.write_bytes(Gpa(BootSector::ADDRESS.into()), &sector[..])?;
-    cpu.state.regs[gpr::RDX] = BootSector::DRIVE.into();
+    let state = &mut cpu.state;
+    state.regs[gpr::RDX] = BootSector::DRIVE.into();
+    state.regs[gpr::RSP] = BootSector::ADDRESS.into();
+    for seg in [SegReg::Ds, SegReg::Es, SegReg::Ss] {
+        let segment = &mut state.segs[seg as usize];
+        (segment.selector, segment.base) = (0, 0);
+    }
     enter_real_mode(cpu, BootSector::ADDRESS);
     Ok(())
 }
 
 /// Puts a flat image into memory and the processor, in real mode, at its first byte.
-fn load_flat(cpu: &mut Cpu, flat: &FlatImage) -> Result<(), MachineError> {
+pub(crate) fn load_flat(cpu: &mut Cpu, flat: &FlatImage) -> Result<(), MachineError> {
     if u64::from(flat.address) >= ONE_MIB {
         return Err(MachineError::FlatTooHigh(flat.address));
     }
@@ -124,14 +130,13 @@ fn enter_real_mode(cpu: &mut Cpu, address: u32) {
     cpu.sync();
 }
 
-/// Puts ACPI tables and kernel into memory and the processor at its entry.
+/// Puts a kernel into memory and the processor at its entry.
 fn load_kernel(
     cpu: &mut Cpu,
     kernel: &Kernel,
-    tables: &TablesConfig,
+    installed: Option<&Installed>,
     text_screen: bool,
 ) -> Result<(), MachineError> {
-    let installed = glassbox_tables::install(&cpu.memory, tables)?;
     let image = kernel.image.read()?;
     let initrd = kernel.initrd.as_ref().map(BootFile::read).transpose()?;
     let entry = glassbox_boot::load(
@@ -140,8 +145,8 @@ fn load_kernel(
             kernel: &image,
             initrd: initrd.as_deref(),
             cmdline: &kernel.cmdline,
-            rsdp: Some(installed.rsdp),
-            e820: &installed.e820,
+            rsdp: installed.map(|tables| tables.rsdp),
+            e820: installed.map_or(&[], |tables| &tables.e820),
             text_screen,
         },
     )?;

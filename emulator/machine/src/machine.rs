@@ -67,7 +67,7 @@ impl Machine {
             for_qemu: matches!(config.boot, BootSource::Firmware(_)),
             memory: memory.clone(),
             rtc_seconds: rtc_seconds(config.clock),
-            services: matches!(config.boot, BootSource::BuiltIn(_)),
+            services: config.boot.has_built_in_bios(),
             legacy: config.boot.has_firmware(),
             drives: config.drives,
             display: config.display,
@@ -102,12 +102,12 @@ impl Machine {
         match &machine.source {
             BootSource::Bios(image) => boot::map_bios(&machine.cpu.memory, image)?,
             BootSource::Firmware(firmware) => boot::map_firmware(&machine.cpu.memory, &firmware.image)?,
-            BootSource::BuiltIn(setup) => {
+            source if source.has_built_in_bios() => {
                 let (placed, tables) = {
                     let board = lock(&machine.board);
                     (board.drives.clone(), board.tables())
                 };
-                let bios = BuiltIn::new(setup, &placed, tables, machine.cpu.model.signature());
+                let bios = BuiltIn::new(source, &placed, tables, machine.cpu.model.signature());
                 let image = bios.image();
                 boot::map_bios(&machine.cpu.memory, &image)?;
                 // With A20 masked an INIT fetches 1 MiB below: chipsets have the ROM there, too.
@@ -223,21 +223,14 @@ impl Machine {
         Ok(())
     }
 
-    /// Puts memory and processor into the state in which a boot loader enters the kernel.
+    /// Begins at the firmware; where there is none, leaves memory and processor as it would.
     fn boot(&mut self) -> Result<(), MachineError> {
-        let mut board = lock(&self.board);
         if let Some(bios) = &mut self.bios {
             bios.power_on();
-        } else if !matches!(self.source, BootSource::Bios(_) | BootSource::Firmware(_)) {
-            boot::leave_firmware_state(&mut self.cpu, &mut board);
+        } else if let BootSource::Flat(flat) = &self.source {
+            boot::leave_firmware_state(&mut self.cpu, &mut lock(&self.board));
+            boot::load_flat(&mut self.cpu, flat)?;
         }
-        let tables = board.tables();
-        let text_screen = matches!(self.source, BootSource::Kernel(_)) && board.devices.vga.is_some();
-        drop(board);
-        if text_screen {
-            crate::bios::show_text(&mut self.cpu, &self.clock, &tables);
-        }
-        boot::load(&mut self.cpu, &self.source, &tables, text_screen)?;
         Ok(())
     }
 

@@ -167,7 +167,7 @@ impl Machine {
             self.cpu.set_a20(a20);
         }
         if service {
-            self.serve_bios();
+            self.serve_bios()?;
         }
         Ok(None)
     }

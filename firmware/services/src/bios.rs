@@ -54,6 +54,19 @@ pub struct BiosConfig {
     pub drives: Vec<Drive>,
     /// The processors.
     pub processors: Processors,
+    /// The host has what is to boot: INT 19h hands over to it and tries no drive.
+    pub host_boots: bool,
+}
+
+/// What came of a write to the trap port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// No stub wrote: it means nothing.
+    NoStub,
+    /// The service ran; the processor goes on with the registers.
+    Done,
+    /// POST is over and [the host boots](BiosConfig::host_boots).
+    HandOver,
 }
 
 /// The built-in BIOS.
@@ -63,6 +76,8 @@ pub struct Bios {
     pub(crate) video: int10::Video,
     pub(crate) boot_order: Vec<BootDevice>,
     pub(crate) processors: Processors,
+    /// INT 19h hands over to the host.
+    pub(crate) host_boots: bool,
     /// The reset line was pulled since the last POST.
     pub(crate) cold: bool,
     pub(crate) floppies: Vec<Drive>,
@@ -86,12 +101,13 @@ pub struct Bios {
 impl Bios {
     /// A BIOS for a machine.
     pub fn new(config: BiosConfig) -> Self {
-        let BiosConfig { boot_order, drives, processors } = config;
+        let BiosConfig { boot_order, drives, processors, host_boots } = config;
         let mut bios = Self {
             rom: Rom::new(),
             video: int10::Video::default(),
             boot_order,
             processors,
+            host_boots,
             cold: true,
             floppies: Vec::new(),
             disks: Vec::new(),
@@ -167,14 +183,13 @@ impl Bios {
     }
 
     /// A stub wrote to the trap port: runs its service. `regs` are those behind
-    /// the `OUT`, and afterwards those that the processor goes on with. False
-    /// where there is no stub: the write means nothing.
+    /// the `OUT`, and afterwards those that the processor goes on with.
     ///
     /// # Errors
     /// [`GuestFault`]: the registers are as they were, but for IP, which is that
     /// of the `OUT`; the host delivers the fault that it remembers.
-    pub fn serve(&mut self, regs: &mut Registers, host: &mut dyn BiosHost) -> Result<bool, GuestFault> {
-        let Some(&site) = self.rom.site(regs.ip as u16) else { return Ok(false) };
+    pub fn serve(&mut self, regs: &mut Registers, host: &mut dyn BiosHost) -> Result<Served, GuestFault> {
+        let Some(&site) = self.rom.site(regs.ip as u16) else { return Ok(Served::NoStub) };
         let segment_offset = regs.ip & 0xFFFF_0000;
         let mut call = Call { regs: *regs, host, frame: site.frame };
         match self.dispatch(&site, &mut call) {
@@ -185,7 +200,7 @@ impl Bios {
                     Some(cs) => (regs.cs, regs.ip) = (SegmentRegister::real(cs), ip.into()),
                     None => regs.ip = segment_offset | u32::from(ip),
                 }
-                Ok(true)
+                Ok(if flow == Flow::HandOver { Served::HandOver } else { Served::Done })
             }
             Err(fault) => {
                 regs.ip = segment_offset | u32::from(site.trap);
@@ -205,7 +220,7 @@ impl Bios {
             (Flow::Wait | Flow::Spin, None) => (None, site.trap),
             (Flow::Point(point), _) => (Some(ROM_SEGMENT), self.rom.offset(point)),
             (Flow::Far { cs, ip }, _) => (Some(cs), ip),
-            (Flow::Done, _) => (None, site.done),
+            (Flow::Done | Flow::HandOver, _) => (None, site.done),
         }
     }
 
@@ -275,7 +290,7 @@ mod tests {
         bench.host.set_bda_u16(int12::BASE_MEMORY, 639);
         bench.regs.ip = behind_trap(bench.bios.rom(), entry::INT12).into();
         let site = *bench.bios.rom().site(bench.regs.ip as u16).unwrap();
-        assert_eq!(bench.bios.serve(&mut bench.regs, &mut bench.host), Ok(true));
+        assert_eq!(bench.bios.serve(&mut bench.regs, &mut bench.host), Ok(Served::Done));
         assert_eq!((bench.regs.ax.word(), bench.regs.ip), (639, site.done.into()));
     }
 
@@ -295,7 +310,7 @@ mod tests {
         let mut bench = Bench::new();
         bench.regs.ip = 0x7C02;
         let before = bench.regs;
-        assert_eq!(bench.bios.serve(&mut bench.regs, &mut bench.host), Ok(false));
+        assert_eq!(bench.bios.serve(&mut bench.regs, &mut bench.host), Ok(Served::NoStub));
         assert_eq!(bench.regs, before);
     }
 

@@ -41,7 +41,7 @@ pub(crate) struct BootState {
     message: Option<VecDeque<u8>>,
 }
 
-/// INT 19h: begins with the first candidate.
+/// INT 19h: begins with the first candidate, unless the host has something to boot.
 pub(crate) fn bootstrap(bios: &mut Bios, call: &mut Call<'_>) -> ServiceResult {
     let mut candidates = Vec::new();
     for &device in &bios.boot_order {
@@ -59,6 +59,9 @@ pub(crate) fn bootstrap(bios: &mut Bios, call: &mut Call<'_>) -> ServiceResult {
     bios.boot = BootState { left: candidates, ..BootState::default() };
     bios.emulation = None;
     int13::put_counts(bios, call)?;
+    if bios.host_boots {
+        return Ok(Flow::HandOver);
+    }
     next(bios, call)
 }
 

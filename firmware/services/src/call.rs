@@ -30,6 +30,8 @@ pub enum Flow {
         /// Offset.
         ip: u16,
     },
+    /// The host boots its own program: the processor is the host's to set up.
+    HandOver,
 }
 
 /// What a service returns.

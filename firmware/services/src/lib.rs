@@ -56,7 +56,7 @@ mod tables;
 mod testing;
 mod vectors;
 
-pub use bios::{Bios, BiosConfig, BootDevice, Processors};
+pub use bios::{Bios, BiosConfig, BootDevice, Processors, Served};
 pub use call::{BDA, BiosHost, Call, Flow, Frame, GuestFault, ServiceResult};
 pub use drive::{Drive, DriveBus, DriveKind, Geometry};
 pub use int10::show_text;

@@ -71,7 +71,8 @@ impl FlatImage {
 }
 
 /// The first sector of a disk, as a BIOS starts it: at 7C00h in real mode, with
-/// the number of the first hard disk in DL. There are no BIOS services behind it.
+/// the number of the first hard disk in DL. The services of the built-in BIOS are
+/// there, but there is no more of the disk than this.
 #[derive(Clone, Debug)]
 pub struct BootSector(pub Box<[u8; BootSector::SIZE]>);
 
@@ -137,6 +138,12 @@ pub enum BootSource {
 }
 
 impl BootSource {
+    /// Whether the built-in BIOS runs: it boots drives, and before a kernel or a
+    /// boot sector it makes the machine ready.
+    pub(crate) fn has_built_in_bios(&self) -> bool {
+        matches!(self, Self::BuiltIn(_) | Self::Kernel(_) | Self::Sector(_))
+    }
+
     /// Whether firmware runs that expects a whole PC, and looks for what to boot.
     pub fn has_firmware(&self) -> bool {
         matches!(self, Self::BuiltIn(_) | Self::Firmware(_))
