@@ -132,6 +132,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "F")]
     pub initrd: Option<PathBuf>,
 
+    /// A further boot module of a multiboot kernel, and its arguments after a space; may be
+    /// given again
+    #[arg(long, value_name = "F ARGS")]
+    pub module: Vec<String>,
+
     /// Kernel command line
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     pub append: Option<String>,

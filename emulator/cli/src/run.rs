@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use glassbox_device_api::CharBackend;
 use glassbox_machine::{
     BootFile, BootSource, BuiltInBios, Control, DisplayConfig, Kernel, Limits, Machine, MachineConfig,
-    Outcome, Stop, TraceWriter,
+    Module, Outcome, Stop, TraceWriter,
 };
 use glassbox_screen::Screen;
 use std::fs::{File, Metadata};
@@ -231,8 +231,8 @@ impl Boot {
             drives.insert(0, drive);
             path = None;
         }
-        if path.is_none() && (args.initrd.is_some() || args.append.is_some()) {
-            bail!("--initrd and --append are for a kernel: name one, as in `glassbox vmlinuz`");
+        if path.is_none() && (args.initrd.is_some() || args.append.is_some() || !args.module.is_empty()) {
+            bail!("--initrd, --module and --append are for a kernel: name one, as in `glassbox vmlinuz`");
         }
         if let Some(firmware) = &args.firmware {
             if let Some(path) = path {
@@ -247,9 +247,22 @@ impl Boot {
         };
         let image = boot_file(path, "a kernel image")?;
         let initrd = args.initrd.as_deref().map(|path| boot_file(path, "an initrd")).transpose()?;
-        let kernel = Kernel { image, initrd, cmdline: args.append.clone().unwrap_or_default() };
+        let modules = args.module.iter().map(|module| boot_module(module)).collect::<anyhow::Result<_>>()?;
+        let cmdline = args.append.clone().unwrap_or_default();
+        let kernel = Kernel { image, name: file_name(path), initrd, modules, cmdline };
         Ok(Self { source: kernel.into(), drives })
     }
+}
+
+/// Reads a boot module: its file, and after a space its arguments.
+fn boot_module(given: &str) -> anyhow::Result<Module> {
+    let (path, _) = given.split_once(' ').unwrap_or((given, ""));
+    Ok(Module { image: boot_file(Path::new(path), "a boot module")?, cmdline: given.into() })
+}
+
+/// A file's name, as a kernel is told it.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Whether the image that is to boot goes into a drive, and into what kind.

@@ -1,7 +1,7 @@
 //! What firmware and a boot loader would have done by the time the kernel runs.
 
 use crate::board::Board;
-use crate::{BiosImage, BootFile, BootSector, BootSource, FlatImage, Kernel, MachineError};
+use crate::{BiosImage, BootFile, BootSector, BootSource, FlatImage, Kernel, MachineError, Module};
 use glassbox_boot::{BootRequest, EntryMode, EntryState, SegmentKind, SegmentState};
 use glassbox_cpu::{Activity, Cpu, DescriptorTable, SegReg, Segment, gpr};
 use glassbox_memory::{Gpa, GuestMemory, PAGE_SIZE};
@@ -63,7 +63,9 @@ pub(crate) fn load(
     match source {
         BootSource::Kernel(kernel) => load_kernel(cpu, kernel, installed, text_screen),
         BootSource::Sector(sector) => load_sector(cpu, sector),
-        BootSource::Flat(_) | BootSource::Bios(_) | BootSource::BuiltIn(_) | BootSource::Firmware(_) => Ok(()),
+        BootSource::Flat(_) | BootSource::Bios(_) | BootSource::BuiltIn(_) | BootSource::Firmware(_) => {
+            Ok(())
+        }
     }
 }
 
@@ -139,11 +141,18 @@ fn load_kernel(
 ) -> Result<(), MachineError> {
     let image = kernel.image.read()?;
     let initrd = kernel.initrd.as_ref().map(BootFile::read).transpose()?;
+    let read = |module: &Module| module.image.read();
+    let files = kernel.modules.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let strings = kernel.modules.iter().map(|module| &module.cmdline[..]);
+    let modules: Vec<_> =
+        files.iter().zip(strings).map(|(image, cmdline)| glassbox_boot::Module { image, cmdline }).collect();
     let entry = glassbox_boot::load(
         &cpu.memory,
         &BootRequest {
             kernel: &image,
+            name: &kernel.name,
             initrd: initrd.as_deref(),
+            modules: &modules,
             cmdline: &kernel.cmdline,
             rsdp: installed.map(|tables| tables.rsdp),
             e820: installed.map_or(&[], |tables| &tables.e820),

@@ -40,7 +40,8 @@ mod trace;
 pub use clock::{DEFAULT_MIPS, TSC_HZ};
 pub use config::{
     BiosImage, BootFile, BootSector, BootSource, BuiltInBios, ClockMode, DEFAULT_MEMORY, DisplayConfig,
-    DriveConfig, DriveInterface, DriveMedia, Firmware, FlatImage, Kernel, Look, MachineConfig, ScreenWatcher,
+    DriveConfig, DriveInterface, DriveMedia, Firmware, FlatImage, Kernel, Look, MachineConfig, Module,
+    ScreenWatcher,
 };
 pub use control::{Control, Stop};
 pub use engine::EngineChoice;

@@ -20,6 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let memory = GuestMemory::new(512 << 20)?;
     let e820 = pc_memory_map(memory.low_ram_size(), memory.high_ram_size(), &[]);
     let request = BootRequest {
+        name: "",
+        modules: &[],
         kernel: &kernel,
         initrd: initrd.as_deref(),
         cmdline: &cmdline,

@@ -25,13 +25,27 @@ pub use error::BootError;
 use glassbox_memory::{Gpa, GuestMemory};
 use glassbox_tables::E820Entry;
 
+/// A file that a multiboot kernel is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Module<'a> {
+    /// The file's content.
+    pub image: &'a [u8],
+    /// The string that goes with it: by custom its name, and arguments.
+    pub cmdline: &'a str,
+}
+
 /// What to boot.
 #[derive(Clone, Copy, Debug)]
 pub struct BootRequest<'a> {
     /// The kernel file, whole.
     pub kernel: &'a [u8],
+    /// The file's name. Multiboot kernels find it before their command line and
+    /// skip it; empty if there is none to be found.
+    pub name: &'a str,
     /// The initial RAM disk (Linux) or the one boot module (PVH, multiboot).
     pub initrd: Option<&'a [u8]>,
+    /// More modules of a multiboot kernel, after [`initrd`](Self::initrd).
+    pub modules: &'a [Module<'a>],
     /// The kernel command line, without a terminating NUL.
     pub cmdline: &'a str,
     /// Where the ACPI root pointer lies, if there is one.
@@ -48,7 +62,8 @@ pub struct BootRequest<'a> {
 /// [`BootError`] says what is wrong with the image or the machine, and what to
 /// do. Guest memory may then have been written in part.
 pub fn load(memory: &GuestMemory, request: &BootRequest<'_>) -> Result<EntryState, BootError> {
-    if request.cmdline.as_bytes().contains(&0) {
+    let strings = request.modules.iter().map(|module| module.cmdline);
+    if strings.chain([request.name, request.cmdline]).any(|string| string.contains('\0')) {
         return Err(BootError::CommandLineNul);
     }
     match detect(request.kernel) {

@@ -7,7 +7,7 @@ use crate::descriptors::flat_entry;
 use crate::elf::{Headers, Loaded};
 use crate::entry::{EntryMode, EntryState, gpr};
 use crate::placement::{FOUR_GIB, Placement, zero};
-use crate::{BootError, BootRequest};
+use crate::{BootError, BootRequest, Module};
 use glassbox_memory::{Gpa, GuestMemory, PAGE_SIZE};
 use glassbox_tables::{E820Entry, E820Kind};
 
@@ -113,16 +113,25 @@ pub fn load(memory: &GuestMemory, request: &BootRequest<'_>) -> Result<EntryStat
         // Placed below 4 GiB, so the address has 32 bits.
         placement.store(memory, bytes, 16, what).map(|at| at.0 as u32)
     };
-    let cmdline = store(&[request.cmdline.as_bytes(), b"\0"].concat(), "the command line")?;
+    // The first word is the file's name (3.3 leaves it to the loader; all give it).
+    let space = if request.name.is_empty() || request.cmdline.is_empty() { "" } else { " " };
+    let cmdline = [request.name, space, request.cmdline, "\0"].concat();
+    let cmdline = store(cmdline.as_bytes(), "the command line")?;
     put(&mut info, 16, cmdline.to_le_bytes());
     let mmap = memory_map(request.e820);
     put(&mut info, 44, (mmap.len() as u32).to_le_bytes());
     put(&mut info, 48, store(&mmap, "the memory map")?.to_le_bytes());
     put(&mut info, 64, store(LOADER_NAME, "the loader's name")?.to_le_bytes());
-    if let Some(module) = request.initrd.filter(|i| !i.is_empty()) {
-        let list = store_module(memory, &mut placement, module, loaded.end)?;
-        put(&mut info, 20, 1u32.to_le_bytes());
-        put(&mut info, 24, list.to_le_bytes());
+    let initrd = request.initrd.filter(|image| !image.is_empty()).map(|image| (image, ""));
+    let modules = request.modules.iter().map(|&Module { image, cmdline }| (image, cmdline));
+    let mut list = Vec::new();
+    for (image, cmdline) in initrd.into_iter().chain(modules) {
+        list.extend(store_module(memory, &mut placement, image, cmdline, loaded.end)?);
+    }
+    if !list.is_empty() {
+        put(&mut info, 20, ((list.len() / MODULE_SIZE) as u32).to_le_bytes());
+        let list = placement.store(memory, &list, 16, "the module list")?;
+        put(&mut info, 24, (list.0 as u32).to_le_bytes());
         flags |= has::MODULES;
     }
     put(&mut info, 0, flags.to_le_bytes());
@@ -203,25 +212,26 @@ impl Addresses {
     }
 }
 
-/// Stores the module on a page of its own above the kernel, where kernels
-/// expect it, and returns the address of the module list.
+/// Stores a module on pages of its own above the kernel, where kernels expect it,
+/// and returns its entry of the module list.
 fn store_module(
     memory: &GuestMemory,
     placement: &mut Placement,
-    module: &[u8],
+    image: &[u8],
+    cmdline: &str,
     kernel_end: u64,
-) -> Result<u32, BootError> {
-    let size = module.len() as u64;
+) -> Result<[u8; MODULE_SIZE], BootError> {
+    let size = image.len() as u64;
     let at = placement
         .lowest(size, PAGE_SIZE, kernel_end.max(0x10_0000))
         .ok_or(BootError::InitrdTooLarge { size, below: FOUR_GIB })?;
-    memory.write_bytes(Gpa(at), module)?;
-    let name = placement.store(memory, b"\0", 1, "the module's name")?;
+    memory.write_bytes(Gpa(at), image)?;
+    let string = placement.store(memory, &[cmdline.as_bytes(), b"\0"].concat(), 1, "a module's string")?;
     let mut entry = [0; MODULE_SIZE];
     put(&mut entry, 0, (at as u32).to_le_bytes());
     put(&mut entry, 4, ((at + size) as u32).to_le_bytes());
-    put(&mut entry, 8, (name.0 as u32).to_le_bytes());
-    placement.store(memory, &entry, 16, "the module list").map(|list| list.0 as u32)
+    put(&mut entry, 8, (string.0 as u32).to_le_bytes());
+    Ok(entry)
 }
 
 /// `mem_lower` and `mem_upper` in KiB: RAM from 0, at most 640, and RAM from

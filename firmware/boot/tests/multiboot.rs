@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Pc, RAM, Segment, elf32, elf64, load_at, multiboot_header};
-use glassbox_boot::{BootError, EntryMode, ImageKind, detect, gpr};
+use glassbox_boot::{BootError, BootRequest, EntryMode, ImageKind, Module, detect, gpr};
 use glassbox_memory::Gpa;
 
 /// A flat image: the header at 10h, loaded to 1 MiB.
@@ -45,6 +45,34 @@ fn a_flat_kernel_gets_the_boot_information() {
     }
     assert_eq!(pc.text(field(64)), "glassbox");
     assert_eq!(pc.bytes(info + 72, 44), [0; 44], "no VBE and no frame buffer");
+}
+
+#[test]
+fn modules_follow_the_initrd_each_with_its_string() {
+    let pc = Pc::new(RAM);
+    let image = flat(0, [0x10_0000, 0x10_0000, 0x10_0100, 0x10_0200, 0x10_0000], 0x1000);
+    let request = BootRequest {
+        kernel: &image,
+        name: "xen",
+        initrd: Some(b"first"),
+        modules: &[
+            Module { image: b"second", cmdline: "vmlinuz console=hvc0" },
+            Module { image: b"third", cmdline: "initrd" },
+        ],
+        cmdline: "console=com1",
+        rsdp: None,
+        e820: &pc.e820,
+        text_screen: false,
+    };
+    let info = glassbox_boot::load(&pc.memory, &request).unwrap().gprs[gpr::RBX];
+    assert_eq!(pc.text(u64::from(pc.u32(info + 16))), "xen console=com1");
+    let (count, list) = (pc.u32(info + 20), u64::from(pc.u32(info + 24)));
+    let found = (0..u64::from(count)).map(|n| list + 16 * n).map(|entry| {
+        let (start, end) = (u64::from(pc.u32(entry)), u64::from(pc.u32(entry + 4)));
+        (pc.bytes(start, (end - start) as usize), pc.text(u64::from(pc.u32(entry + 8))))
+    });
+    let wanted = [("first", ""), ("second", "vmlinuz console=hvc0"), ("third", "initrd")];
+    assert_eq!(found.collect::<Vec<_>>(), wanted.map(|(a, b)| (a.as_bytes().to_vec(), b.to_owned())));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::case::{Case, RomKind};
 use crate::drives::{self, DriveSpec, Media};
+use crate::run::file_name;
 use anyhow::{Context, bail};
 use glassbox_boot::{ImageKind, detect};
 use glassbox_machine::{
@@ -87,8 +88,9 @@ pub fn boot_source(case: &Case) -> anyhow::Result<BootSource> {
     }
     Ok(match kind {
         RomKind::Kernel => {
-            let (image, initrd) = (image.into(), initrd.map(Into::into));
-            Kernel { image, initrd, cmdline: case.cmdline.clone() }.into()
+            let (name, cmdline) = (file_name(&case.rom), case.cmdline.clone());
+            Kernel { image: image.into(), name, initrd: initrd.map(Into::into), cmdline, modules: Vec::new() }
+                .into()
         }
         RomKind::Flat => FlatImage { image, address: case.address, ebx: 0 }.into(),
         RomKind::Bios => BiosImage(image).into(),

@@ -36,9 +36,22 @@ pub enum ClockMode {
 pub struct Kernel {
     /// The kernel file: bzImage, ELF with PVH note, or multiboot.
     pub image: BootFile,
-    /// Initial RAM disk, or the boot module of a multiboot kernel.
+    /// The file's name, which multiboot kernels find before their command line.
+    pub name: String,
+    /// Initial RAM disk, or the first boot module of a multiboot kernel.
     pub initrd: Option<BootFile>,
+    /// Further boot modules of a multiboot kernel.
+    pub modules: Vec<Module>,
     /// Command line.
+    pub cmdline: String,
+}
+
+/// A file that a multiboot kernel is given.
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    /// The file.
+    pub image: BootFile,
+    /// The string that goes with it: by custom its name, and arguments.
     pub cmdline: String,
 }
 

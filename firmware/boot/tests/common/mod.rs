@@ -24,7 +24,16 @@ impl Pc {
         let rsdp = Some(Gpa(0xE_0000));
         load(
             &self.memory,
-            &BootRequest { kernel, initrd, cmdline, rsdp, e820: &self.e820, text_screen: self.text_screen },
+            &BootRequest {
+                kernel,
+                name: "",
+                initrd,
+                modules: &[],
+                cmdline,
+                rsdp,
+                e820: &self.e820,
+                text_screen: self.text_screen,
+            },
         )
     }
 
