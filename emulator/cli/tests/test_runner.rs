@@ -170,9 +170,17 @@ fn a_rom_that_hangs_or_halts_is_ended() {
 #[test]
 fn every_kind_of_rom_starts_as_its_convention_says() {
     let bench = Bench::new();
-    // cmp dl, 80h; jne $
-    bench.file("sector", sector(&[&[0x80, 0xFA, 0x80, 0x75, 0xFE], PASS])).test("sector", &[]).expect(0, &[]);
-    bench.file("kernel", multiboot(PASS)).test("kernel", &[]).expect(0, &[]);
+    // cmp dl, 80h; jne $; int 12h; cmp ax, 639; jne $
+    let code = [0x80, 0xFA, 0x80, 0x75, 0xFE, 0xCD, 0x12, 0x3D, 0x7F, 0x02, 0x75, 0xFE];
+    bench.file("sector", sector(&[&code, PASS])).test("sector", &[]).expect(0, &[]);
+    // A disk of two sectors, the second read to 7E00h: mov ax, 201h; mov cx, 2; mov bx, 7E00h; int 13h; jmp bx
+    let load = [0xB8, 0x01, 0x02, 0xB9, 0x02, 0x00, 0xBB, 0x00, 0x7E, 0xCD, 0x13, 0xFF, 0xE3];
+    let mut disk = [sector(&[&load]), PASS.to_vec()].concat();
+    disk.resize(1024, 0);
+    bench.file("disk", disk).test("disk", &[]).expect(0, &[]);
+    // cmp dword [412h], 0; je $: the memory size of the BIOS data area
+    let code = [0x83, 0x3D, 0x12, 0x04, 0x00, 0x00, 0x00, 0x74, 0xFE];
+    bench.file("kernel", multiboot(&[&code, PASS].concat())).test("kernel", &[]).expect(0, &[]);
     // mov ax, cs; cmp ax, 2000h; jne $; call next; pop ax; cmp ax, 348Dh; jne $
     let flat = [0x8C, 0xC8, 0x3D, 0x00, 0x20, 0x75, 0xFE, 0xE8, 0, 0, 0x58, 0x3D, 0x8A, 0x34, 0x75, 0xFE];
     bench.file("flat", [&flat, PASS].concat());

@@ -2,6 +2,7 @@
 //! what its services see of processor and board.
 
 use crate::board::Placed;
+use crate::bus::processor::lock;
 use crate::clock::MachineClock;
 use crate::{BiosImage, BootSource, DriveInterface, DriveMedia, Machine, MachineError, boot};
 use glassbox_cpu::{Cpu, CpuState, Exception, SegReg, gpr};

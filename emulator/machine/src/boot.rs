@@ -1,7 +1,7 @@
 //! What firmware and a boot loader would have done by the time the kernel runs.
 
 use crate::board::Board;
-use crate::{BiosImage, BootFile, BootSector, BootSource, FlatImage, Kernel, MachineError, Module};
+use crate::{BiosImage, BootFile, BootSector, BootSource, FlatImage, Kernel, MachineError};
 use glassbox_boot::{BootRequest, EntryMode, EntryState, SegmentKind, SegmentState};
 use glassbox_cpu::{Activity, Cpu, DescriptorTable, SegReg, Segment, gpr};
 use glassbox_memory::{Gpa, GuestMemory, PAGE_SIZE};
@@ -141,8 +141,7 @@ fn load_kernel(
 ) -> Result<(), MachineError> {
     let image = kernel.image.read()?;
     let initrd = kernel.initrd.as_ref().map(BootFile::read).transpose()?;
-    let read = |module: &Module| module.image.read();
-    let files = kernel.modules.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let files = kernel.modules.iter().map(|module| module.image.read()).collect::<Result<Vec<_>, _>>()?;
     let strings = kernel.modules.iter().map(|module| &module.cmdline[..]);
     let modules: Vec<_> =
         files.iter().zip(strings).map(|(image, cmdline)| glassbox_boot::Module { image, cmdline }).collect();

@@ -309,12 +309,12 @@ mod tests {
 
     #[test]
     fn a_kernel_finds_a_display_in_text_mode() {
-        let kernel = Kernel { image: multiboot_kernel(), initrd: None, cmdline: String::new() };
+        let kernel = Kernel { image: multiboot_kernel().into(), ..Kernel::default() };
         let mut config = MachineConfig { memory: 16 << 20, ..MachineConfig::new(kernel) };
         config.display = Some(DisplayConfig::default());
         config.unattended = true;
         let mut machine = Machine::new(config).unwrap();
-        machine.run(Limits { instructions: Some(10), ..Limits::default() }).unwrap();
+        machine.run(Limits { instructions: Some(1000), ..Limits::default() }).unwrap();
         let text = machine.text_screen().unwrap();
         assert_eq!((text.columns, text.rows), (80, 25));
         assert_eq!(text.lines()[0].trim_end(), "A");

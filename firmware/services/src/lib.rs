@@ -59,6 +59,5 @@ mod vectors;
 pub use bios::{Bios, BiosConfig, BootDevice, Processors, Served};
 pub use call::{BDA, BiosHost, Call, Flow, Frame, GuestFault, ServiceResult};
 pub use drive::{Drive, DriveBus, DriveKind, Geometry};
-pub use int10::show_text;
 pub use registers::{Register, Registers, SegmentRegister};
 pub use service::Service;

@@ -1,7 +1,7 @@
 //! Reading ROMs and telling what they are.
 
 use super::case::{Case, RomKind};
-use crate::drives::{self, DriveSpec, Media};
+use crate::drives::{self, DriveSpec, Kind, Media};
 use crate::run::file_name;
 use anyhow::{Context, bail};
 use glassbox_boot::{ImageKind, detect};
@@ -42,7 +42,8 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Tells what a ROM is by its content; a flat one cannot be told.
+/// Tells what a ROM that goes into no drive is by its content; a flat one cannot
+/// be told.
 pub fn recognise(image: &[u8]) -> Option<RomKind> {
     match detect(image) {
         ImageKind::BzImage | ImageKind::Pvh | ImageKind::Multiboot => return Some(RomKind::Kernel),
@@ -66,7 +67,7 @@ pub fn recognise(image: &[u8]) -> Option<RomKind> {
 /// # Errors
 /// Files that cannot be read or are not what they should be.
 pub fn boot_source(case: &Case) -> anyhow::Result<BootSource> {
-    if let Some(RomKind::Disk | RomKind::Floppy | RomKind::Cdrom) = case.kind {
+    if medium(case).is_some() {
         if case.initrd.is_some() || !case.cmdline.is_empty() {
             bail!("`initrd` and `arguments` are for kernels, not for {}", case.rom.display());
         }
@@ -102,18 +103,32 @@ pub fn boot_source(case: &Case) -> anyhow::Result<BootSource> {
     })
 }
 
+/// What drive a ROM goes into: as the case says, else as its content says.
+fn medium(case: &Case) -> Option<Media> {
+    match case.kind {
+        Some(RomKind::Disk) => Some(Media::Disk),
+        Some(RomKind::Floppy) => Some(Media::Floppy),
+        Some(RomKind::Cdrom) => Some(Media::Cdrom),
+        Some(_) => None,
+        None => {
+            let size = case.rom.metadata().ok()?.len() as usize;
+            let is_chip = size == BootSector::SIZE || BIOS_SIZES.contains(&size);
+            // What cannot be read is complained about where it is read.
+            match drives::recognise(&case.rom) {
+                Ok(Kind::Drive(media)) if !is_chip => Some(media),
+                _ => None,
+            }
+        }
+    }
+}
+
 /// The drives of a test: what it boots, where that is a disk. What the guest
 /// writes is forgotten at the end.
 ///
 /// # Errors
 /// An image that cannot be used.
 pub fn drives(case: &Case, control: &Control) -> anyhow::Result<Vec<DriveConfig>> {
-    let media = match case.kind {
-        Some(RomKind::Disk) => Media::Disk,
-        Some(RomKind::Floppy) => Media::Floppy,
-        Some(RomKind::Cdrom) => Media::Cdrom,
-        _ => return Ok(Vec::new()),
-    };
+    let Some(media) = medium(case) else { return Ok(Vec::new()) };
     let drive = DriveSpec { media: Some(media), ephemeral: true, ..DriveSpec::of(&case.rom) };
     drives::open_all(&[drive], &[], case.clock, control)
 }
@@ -129,7 +144,7 @@ mod tests {
         sector[510..].copy_from_slice(&[0x55, 0xAA]);
         assert_eq!(recognise(&sector), Some(RomKind::BootSector));
         sector.push(0);
-        assert_eq!(recognise(&sector), None, "a disk needs services that are not there");
+        assert_eq!(recognise(&sector), None, "that is a disk");
         for size in [64 << 10, 128 << 10] {
             let mut bios = vec![0; size];
             assert_eq!(recognise(&bios), None, "nothing is at the reset vector");

@@ -36,8 +36,7 @@ mod vbe;
 
 use crate::asm::Assembler;
 use crate::bios::Bios;
-use crate::call::{BiosHost, Call, Flow, Frame, GuestFault, ServiceResult};
-use crate::registers::Registers;
+use crate::call::{Call, Flow, GuestFault, ServiceResult};
 use crate::rom::{ROM_SEGMENT, entry};
 use data::{bda, port};
 use glassbox_device_api::VmTime;
@@ -100,11 +99,6 @@ pub(crate) fn post(bios: &mut Bios, call: &mut Call<'_>) -> Result<(), GuestFaul
     for vector in [0x10, 0x42, 0x6d] {
         mode_set::set_vector(call, vector, entry::INT10)?;
     }
-    start_text(call)
-}
-
-/// Fills in what the data area says of the adapter, and sets mode 3.
-fn start_text(call: &mut Call<'_>) -> Result<(), GuestFault> {
     call.set_bda_u8(bda::CONTROL, 0x60)?;
     call.set_bda_u8(bda::SWITCHES, 0xf9)?;
     // A VGA, with 400 lines of text.
@@ -113,15 +107,6 @@ fn start_text(call: &mut Call<'_>) -> Result<(), GuestFault> {
     let pointer = u32::from(ROM_SEGMENT) << 16 | u32::from(tables::SAVE_POINTERS);
     call.set_bda_u32(bda::SAVE_POINTER, pointer)?;
     mode_set::set_mode(call, 3).map(|_| ())
-}
-
-/// For kernels that are entered without a BIOS: the adapter shows text, 80 by 25, as one
-/// would have left it.
-///
-/// # Errors
-/// [`GuestFault`] where memory below 1 MiB cannot be written.
-pub fn show_text(host: &mut dyn BiosHost) -> Result<(), GuestFault> {
-    start_text(&mut Call { regs: Registers::default(), host, frame: Frame::Live })
 }
 
 /// INT 10h.
