@@ -80,5 +80,5 @@ fn an_idle_guest_costs_no_host_time() {
     assert_eq!(code, 124);
     let cpu = bench.stats()["cpu_s"].as_f64().unwrap();
     assert!(cpu < 0.4, "{cpu} s of processor time in one second of idling");
-    assert_eq!(bench.stats()["instructions"], 2);
+    assert!(bench.stats()["instructions"].as_u64().unwrap() < 100);
 }

@@ -135,8 +135,8 @@ fn statistics_have_the_keys_that_scripts_rely_on() {
     let (code, _, text) = run(&guest, &["--stats", "--stats-json", stats.to_str().unwrap()]);
     assert_eq!(code, 0);
     let stats = bench.stats();
-    // The print is three instructions, the switch-off three, and the jump that follows may not run.
-    assert!((6..=7).contains(&stats["instructions"].as_u64().unwrap()), "{stats}");
+    // The print is three instructions, the switch-off three; the firmware's come on top.
+    assert!((6..100).contains(&stats["instructions"].as_u64().unwrap()), "{stats}");
     for number in ["wall_s", "cpu_s", "mips", "peak_rss_bytes"] {
         assert!(stats[number].is_number(), "{number} in {stats}");
     }
