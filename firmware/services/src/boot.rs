@@ -238,10 +238,9 @@ fn enter(call: &mut Call<'_>, number: u8, segment: u16) {
     let data = SegmentRegister::real(segment);
     let flags = call.regs.flags | Registers::IF;
     call.regs = Registers { cs: call.regs.cs, ip: call.regs.ip, flags, ..Registers::default() };
-    (call.regs.ds, call.regs.ss) = (data, data);
-    // PnP BIOS 1.0A, 3.1: ES:DI is the installation check structure.
-    call.regs.es = SegmentRegister::real(crate::rom::ROM_SEGMENT);
-    call.regs.di.0 = tables::PNP.into();
+    // PnP BIOS 1.0A, 3.1 has ES:DI point to the installation check structure. Nobody
+    // looks there, but boot sectors that set no ES themselves count on zero.
+    (call.regs.ds, call.regs.es, call.regs.ss) = (data, data, data);
     call.regs.ax.0 = 0xAA55;
     call.regs.dx.0 = number.into();
     call.regs.sp.0 = BOOT_ADDRESS;
