@@ -9,7 +9,6 @@ use crate::int13_cdrom;
 use crate::post::far_call;
 use crate::registers::{Registers, SegmentRegister};
 use crate::rom::Point;
-use crate::tables;
 use glassbox_device_api::BlockError;
 use std::collections::VecDeque;
 
