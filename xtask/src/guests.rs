@@ -3,8 +3,10 @@
 use crate::apt::Apt;
 use crate::shell;
 use anyhow::{Context, Result};
+use flate2::read::GzDecoder;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::PathBuf;
 
 /// Where a guest comes from.
 struct Source {
@@ -37,6 +39,7 @@ const SOURCES: &[Source] = &[
         suite: "bookworm",
         prefix: Some("linux-image-"),
     },
+    Source { name: "xen", package: "xen-hypervisor-4.17-amd64", suite: "bookworm", prefix: None },
     Source { name: "busybox", package: "busybox-static", suite: "bookworm", prefix: None },
     Source { name: "busybox-i386", package: "busybox-static:i386", suite: "bookworm", prefix: None },
 ];
@@ -69,12 +72,28 @@ pub fn fetch() -> Result<()> {
 
 /// The kernel image of guest `name`, if it was fetched.
 pub fn kernel(name: &str) -> Option<PathBuf> {
-    let boot = folder().join(name).join("boot");
-    fs::read_dir(boot).ok()?.filter_map(|e| Some(e.ok()?.path())).find(|path| is_kernel(path))
+    boot_file(name, |file| file.starts_with("vmlinuz-"))
 }
 
-fn is_kernel(path: &Path) -> bool {
-    path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("vmlinuz-"))
+/// The Xen hypervisor, if it was fetched: a multiboot kernel, unpacked.
+///
+/// # Errors
+/// Where it cannot be unpacked.
+pub fn xen() -> Result<Option<PathBuf>> {
+    let Some(packed) = boot_file("xen", |file| file.ends_with(".gz")) else { return Ok(None) };
+    let unpacked = folder().join("xen/xen");
+    let mut image = Vec::new();
+    GzDecoder::new(fs::File::open(packed)?).read_to_end(&mut image)?;
+    fs::write(&unpacked, image)?;
+    Ok(Some(unpacked))
+}
+
+/// The file of guest `name` in `/boot` whose name is the wanted one.
+fn boot_file(name: &str, is_wanted: impl Fn(&str) -> bool) -> Option<PathBuf> {
+    let boot = folder().join(name).join("boot");
+    let files = fs::read_dir(boot).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let name = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(&is_wanted);
+    files.into_iter().find(name)
 }
 
 /// The busybox of guest `name`, if it was fetched.

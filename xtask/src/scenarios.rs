@@ -22,6 +22,8 @@ pub struct Scenario {
     busybox: &'static str,
     /// Further arguments of `glassbox run`.
     args: &'static [&'static str],
+    /// Xen runs first, and the kernel as its domain 0.
+    xen: bool,
     /// Further words of the kernel command line.
     append: &'static str,
     /// What is typed, and what the console must show for it.
@@ -35,6 +37,7 @@ const BOOT: Scenario = Scenario {
     kernel: "",
     busybox: "busybox",
     args: &["--memory", "512M"],
+    xen: false,
     append: "",
     typed: None,
     twice: false,
@@ -47,6 +50,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "debian-generic-6.1", kernel: "generic", ..BOOT },
     Scenario { name: "debian-i686-pae-6.1", kernel: "i686", busybox: "busybox-i386", ..BOOT },
     Scenario { name: "debian-cloud-large-memory", kernel: "cloud", args: &["--memory", "5G"], ..BOOT },
+    Scenario { name: "xen-debian-generic", kernel: "generic", args: &["--memory", "1G"], xen: true, ..BOOT },
     Scenario {
         name: "debian-cloud-shell",
         kernel: "cloud",
@@ -63,6 +67,38 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// What one boot needs.
+struct Files {
+    xen: Option<PathBuf>,
+    kernel: PathBuf,
+    initrd: PathBuf,
+}
+
+impl Files {
+    /// Arguments that name them, with further words for the kernel.
+    fn args(&self, append: &str) -> Vec<String> {
+        let (kernel, initrd) = (self.kernel.display(), self.initrd.display());
+        match &self.xen {
+            Some(xen) => vec![
+                xen.display().to_string(),
+                "--append".into(),
+                "console=com1 com1=115200,8n1 dom0_mem=640M".into(),
+                "--module".into(),
+                format!("{kernel} console=hvc0 panic=-1 {append}"),
+                "--module".into(),
+                initrd.to_string(),
+            ],
+            None => vec![
+                kernel.to_string(),
+                "--initrd".into(),
+                initrd.to_string(),
+                "--append".into(),
+                format!("console=ttyS0 panic=-1 {append}"),
+            ],
+        }
+    }
+}
+
 impl Scenario {
     /// Boots the guest and checks what it says.
     ///
@@ -72,13 +108,18 @@ impl Scenario {
         let Some(kernel) = guests::kernel(self.kernel) else {
             return Ok(Outcome::Skipped(format!("kernel {} was not fetched", self.kernel)));
         };
+        let xen = guests::xen()?.filter(|_| self.xen);
+        if self.xen && xen.is_none() {
+            return Ok(Outcome::Skipped("Xen was not fetched".into()));
+        }
         let Some(initrd) = self.initrd()? else {
             return Ok(Outcome::Skipped(format!("{} was not fetched", self.busybox)));
         };
-        let first = self.boot(glassbox, &kernel, &initrd, &[])?;
+        let files = Files { xen, kernel, initrd };
+        let first = self.boot(glassbox, &files, &[])?;
         if self.twice {
             // The other engine has to tell the same story, instruction for instruction.
-            let second = self.boot(glassbox, &kernel, &initrd, &["--engine", "interp"])?;
+            let second = self.boot(glassbox, &files, &["--engine", "interp"])?;
             if first != second {
                 bail!(
                     "two runs differ: consoles of {} and {} bytes, instructions {} and {}",
@@ -128,14 +169,11 @@ impl Scenario {
     }
 
     /// One boot: the console and the instruction count.
-    fn boot(&self, glassbox: &Path, kernel: &Path, initrd: &Path, more: &[&str]) -> Result<(String, String)> {
+    fn boot(&self, glassbox: &Path, files: &Files, more: &[&str]) -> Result<(String, String)> {
         let stats = guests::folder().join(format!("{}.json", self.name));
         let mut child = Command::new(glassbox)
             .arg("run")
-            .arg(kernel)
-            .arg("--initrd")
-            .arg(initrd)
-            .args(["--append", &format!("console=ttyS0 panic=-1 {}", self.append)])
+            .args(files.args(self.append))
             .args(["--fail-on", "Kernel panic|GUEST-FAILED", "--timeout", "900s", "--stats-json"])
             .arg(&stats)
             .args(self.args)
