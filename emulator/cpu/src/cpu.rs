@@ -2,7 +2,7 @@
 
 use crate::compiled::CompiledContext;
 use crate::cpuid::CpuModel;
-use crate::mmu::Tlb;
+use crate::mmu::{DevicePages, Tlb};
 use crate::mode::Mode;
 use crate::op::Op;
 use crate::state::{REG_BLOCK, REG_ZERO};
@@ -33,6 +33,8 @@ pub struct Cpu {
     pub(crate) leave_block: bool,
     /// The memory map that the TLB's translations are of.
     pub(crate) map_generation: u64,
+    /// Pages where there is a device or nothing.
+    pub(crate) device_pages: DevicePages,
     /// Index of the running op in its block.
     pub(crate) op_index: u32,
     /// Data breakpoints that the running instruction hit: DR6 bits.
@@ -107,6 +109,7 @@ impl Cpu {
             tlb: Tlb::new(),
             leave_block: false,
             map_generation: 0,
+            device_pages: DevicePages::default(),
             op_index: 0,
             pending_db: 0,
             slow_access: false,

@@ -2,11 +2,13 @@
 //! paths that instructions use.
 
 mod access;
+mod device_pages;
 mod outside;
 mod segmented;
 mod slow;
 mod tlb;
 mod walk;
 
+pub(crate) use device_pages::DevicePages;
 pub use tlb::{ENTRIES as TLB_ENTRIES, Entry as TlbEntry, Table, Tlb};
 pub use walk::Access;

@@ -5,7 +5,7 @@ use super::tlb::{Entry, Table};
 use super::walk::{Access, Translation};
 use crate::state::{SEG_FLAT_STACK, SegReg};
 use crate::{Cpu, Exception};
-use glassbox_memory::{Atomic, BackingKind, Gpa, Gva, PAGE_MASK, PAGE_SIZE, Pod, WriteTarget};
+use glassbox_memory::{Atomic, Backing, BackingKind, Gpa, Gva, PAGE_MASK, PAGE_SIZE, Pod, WriteTarget};
 use glassbox_x86_spec::control::{Cr0, Flags};
 
 /// One page's share of an access.
@@ -148,7 +148,17 @@ impl Cpu {
     pub(crate) fn fill(&mut self, gva: Gva, access: Access, table: Table) -> Result<Translation, Exception> {
         let found = self.translate(gva, access, table)?;
         self.tlb.fills += 1;
-        let Some(backing) = self.memory.lookup(found.gpa) else { return Ok(found) };
+        let generation = self.memory.generation();
+        if self.device_pages.contains(found.gpa, generation) {
+            return Ok(found);
+        }
+        let Some(backing) = self.memory.lookup(found.gpa) else {
+            // Shadow memory may be there for stores only.
+            if matches!(self.memory.lookup_write(found.gpa), WriteTarget::Bus) {
+                self.device_pages.insert(found.gpa, generation);
+            }
+            return Ok(found);
+        };
         let tag = self.tlb.tag(gva.0);
         if access == Access::Write {
             // Who watches the page for writes is told now, not at each of them.
@@ -187,12 +197,18 @@ impl Cpu {
         readable
     }
 
+    /// What backs a byte: as the memory's map says, but for pages known to be a device's.
+    fn backing(&self, at: Gpa) -> Option<Backing> {
+        let device = self.device_pages.contains(at, self.memory.generation());
+        if device { None } else { self.memory.lookup(at) }
+    }
+
     /// Reads physical memory or a device. The bytes lie in one page.
     pub(crate) fn read_physical(&mut self, at: Gpa, to: &mut [u8]) {
         if to.is_empty() {
             return;
         }
-        match self.memory.lookup(at) {
+        match self.backing(at) {
             Some(backing) => match to.len() {
                 8 => to.copy_from_slice(&self.memory.read::<[u8; 8]>(backing.offset)),
                 4 => to.copy_from_slice(&self.memory.read::<[u8; 4]>(backing.offset)),
@@ -214,7 +230,11 @@ impl Cpu {
         if from.is_empty() {
             return;
         }
-        match self.memory.lookup_write(at) {
+        let target = match self.device_pages.contains(at, self.memory.generation()) {
+            true => WriteTarget::Bus,
+            false => self.memory.lookup_write(at),
+        };
+        match target {
             WriteTarget::Ram(offset) => {
                 if let Some(journal) = &mut self.journal {
                     let mut old = vec![0; from.len()];

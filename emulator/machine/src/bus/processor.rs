@@ -42,12 +42,23 @@ impl ProcessorBus {
 impl CpuBus for ProcessorBus {
     fn mmio_read(&mut self, at: Gpa, size: u8) -> u64 {
         let Some(size) = AccessSize::from_bytes(usize::from(size)) else { return u64::MAX };
-        self.access(|board| board.mmio_read(self.index, at.0, size))
+        let mut board = lock(&self.board);
+        if let Some(offset) = board.planes_at(self.index, at.0) {
+            return board.planes_read(offset, size);
+        }
+        let value = board.mmio_read(self.index, at.0, size);
+        board.settle();
+        value
     }
 
     fn mmio_write(&mut self, at: Gpa, size: u8, value: u64) {
         let Some(size) = AccessSize::from_bytes(usize::from(size)) else { return };
-        self.access(|board| board.mmio_write(self.index, at.0, size, value));
+        let mut board = lock(&self.board);
+        if let Some(offset) = board.planes_at(self.index, at.0) {
+            return board.planes_write(offset, size, value);
+        }
+        board.mmio_write(self.index, at.0, size, value);
+        board.settle();
     }
 
     fn port_read(&mut self, port: u16, size: u8) -> u32 {
