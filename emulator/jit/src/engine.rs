@@ -247,7 +247,7 @@ impl Tier1 {
         }
         self.counters.blocks += 1;
         self.counters.instructions += ops.len() as u64;
-        self.counters.interpreted += u64::from(self.code.interpreted);
+        self.counters.interpreted += u64::from(self.code.interpreted + emitted.interpreted);
         self.counters.bytes += emitted.code.len() as u64;
         let len = ops.last().map_or(0, |op| u64::from(op.end));
         let block = Compiled { key, len, code: base, dead: base + emitted.dead, ops };

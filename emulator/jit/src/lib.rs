@@ -16,22 +16,22 @@ pub mod ir;
 pub mod lift;
 pub mod opt;
 
-#[cfg(all(target_arch = "x86_64", any(unix, windows)))]
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), any(unix, windows)))]
 mod cache;
 mod counters;
 mod dump;
-#[cfg(all(target_arch = "x86_64", any(unix, windows)))]
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), any(unix, windows)))]
 mod engine;
-#[cfg(all(target_arch = "x86_64", any(unix, windows)))]
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), any(unix, windows)))]
 mod host;
-#[cfg(all(target_arch = "x86_64", any(unix, windows)))]
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), any(unix, windows)))]
 mod verify;
 
 /// On a host without a back end.
-#[cfg(not(all(target_arch = "x86_64", any(unix, windows))))]
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), any(unix, windows))))]
 #[path = "none.rs"]
 mod engine;
-#[cfg(not(all(target_arch = "x86_64", any(unix, windows))))]
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), any(unix, windows))))]
 use engine as verify;
 
 pub use counters::JitStats;

@@ -1,6 +1,6 @@
 //! The instruction data files of the processor, each case compiled alone, and each
 //! in the middle of a random block.
-#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), any(unix, windows)))]
 
 use glassbox_cpu::{Cpu, CpuModel, Exception, Interpreter};
 use glassbox_jit::Jit;

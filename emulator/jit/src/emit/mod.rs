@@ -1,11 +1,18 @@
 //! Back ends: from the intermediate form to host code, one folder a host.
 
+#[cfg(any(target_arch = "aarch64", test))]
+pub mod aarch64;
 #[cfg(target_arch = "x86_64")]
 pub mod x64;
 
 /// This host's.
+#[cfg(target_arch = "aarch64")]
+pub use aarch64 as host;
+/// This host's.
 #[cfg(target_arch = "x86_64")]
 pub use x64 as host;
+
+use glassbox_cpu::{Cpu, Op};
 
 /// Where a direct branch leads.
 pub enum Destination {
@@ -39,6 +46,8 @@ pub struct Emitted {
     pub code: Vec<u8>,
     /// Offset of the exit to patch the entry with when the block dies.
     pub dead: usize,
+    /// Instructions that the lifter took and the back end left to the interpreter.
+    pub interpreted: u32,
 }
 
 /// Why compiled code returned.
@@ -55,4 +64,20 @@ pub mod reason {
     pub const LINK: u32 = 4;
     /// The block at RIP cannot run with the SIMD state as it is.
     pub const REFUSED: u32 = 5;
+}
+
+/// Runs the op that ends a block on behalf of compiled code, and the one in the
+/// shadow of STI with it: an [`OpEnd`](glassbox_cpu::compiled::OpEnd).
+///
+/// # Safety
+/// There are `left` ops from `op` on.
+#[allow(unsafe_code)]
+unsafe fn run_last(cpu: &mut Cpu, op: *const Op, left: u32, block_rip: u64) -> u32 {
+    // SAFETY: the caller's.
+    let end = match unsafe { std::slice::from_raw_parts(op, left as usize) } {
+        [sti, next] => cpu.run_shadowed(sti, next, block_rip),
+        [op, ..] => cpu.run_last(op, block_rip, left),
+        [] => unreachable!("an op that runs is left to run"),
+    };
+    end as u32
 }

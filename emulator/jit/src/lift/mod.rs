@@ -80,7 +80,8 @@ const FAMILIES: &[fn(&mut Lifter<'_>, &Instruction) -> Option<()>] = &[
 
 /// Lifts a block.
 pub fn lift(source: Source<'_>, forms: &mut Forms, code: &mut Code) {
-    lift_steps(source, forms, code, true);
+    let x87 = forms.has_x87();
+    lift_steps(source, forms, code, x87);
     code.x87 = None;
     if code.insts.iter().any(|inst| matches!(inst, Inst::X87(_))) {
         code.x87 = x87::plan(code);

@@ -143,6 +143,8 @@ pub struct Forms {
     factory: InstructionInfoFactory,
     /// What the host executes.
     supports: fn(CpuidFeature) -> bool,
+    /// What its back end translates, if it is of another architecture.
+    translates: Option<fn(Code) -> bool>,
 }
 
 /// An instruction with its memory operand's demands.
@@ -160,7 +162,18 @@ pub struct Lifted {
 impl Forms {
     /// For a host with the features that `supports` names.
     pub fn new(supports: fn(CpuidFeature) -> bool) -> Self {
-        Self { known: HashMap::new(), factory: InstructionInfoFactory::new(), supports }
+        Self { known: HashMap::new(), factory: InstructionInfoFactory::new(), supports, translates: None }
+    }
+
+    /// For a host of another architecture, whose back end translates what
+    /// `translates` names.
+    pub fn translated(translates: fn(Code) -> bool) -> Self {
+        Self { translates: Some(translates), ..Self::new(|_| true) }
+    }
+
+    /// Whether x87 instructions are executed as they are.
+    pub fn has_x87(&self) -> bool {
+        self.translates.is_none()
     }
 
     /// The step for an instruction, if the host executes it as it is.
@@ -251,7 +264,8 @@ impl Forms {
         };
         let features = i.cpuid_features();
         let scan = matches!(i.mnemonic(), Mnemonic::Bsf | Mnemonic::Bsr);
-        let executes = scan || features.iter().all(|f| wanted(f) && (self.supports)(*f));
+        let executes = self.translates.is_none_or(|translates| translates(i.code()))
+            && (scan || features.iter().all(|f| wanted(f) && (self.supports)(*f)));
         if !executes || excluded(i.mnemonic()) {
             return None;
         }

@@ -197,7 +197,7 @@ pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emit
         e.step(inst);
     }
     let dead = e.behind();
-    Some(Emitted { code: e.asm.finalize().ok()?, dead })
+    Some(Emitted { code: e.asm.finalize().ok()?, dead, interpreted: 0 })
 }
 
 /// What a block needs, and the vectors that it uses.

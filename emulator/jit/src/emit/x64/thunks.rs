@@ -82,12 +82,7 @@ extern "sysv64" fn run_op(cpu: &mut Cpu, op: &Op, left: u32, block_rip: u64) -> 
 extern "sysv64" fn run_last(cpu: &mut Cpu, op: *const Op, left: u32, block_rip: u64) -> u32 {
     // SAFETY: compiled code passes a pointer into its block's ops, which it keeps
     // alive, and how many there are from there on.
-    let end = match unsafe { std::slice::from_raw_parts(op, left as usize) } {
-        [sti, next] => cpu.run_shadowed(sti, next, block_rip),
-        [op, ..] => cpu.run_last(op, block_rip, left),
-        [] => unreachable!("an op that runs is left to run"),
-    };
-    end as u32
+    unsafe { crate::emit::run_last(cpu, op, left, block_rip) }
 }
 
 /// What `run_out` calls.

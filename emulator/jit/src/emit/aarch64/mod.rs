@@ -1,0 +1,248 @@
+//! The AArch64 back end.
+//!
+//! All guest registers are host registers (`map`); of the guest's flags four are
+//! the host's and two are made of what they depend on (`flags`). What a step
+//! leaves to the interpreter is called from behind the block, so that the
+//! straight way has no jumps.
+
+mod alu;
+mod atomic;
+mod control;
+mod encode;
+mod flags;
+mod map;
+mod memory;
+mod muldiv;
+mod shift;
+mod system;
+pub mod thunks;
+mod vectors;
+
+use super::{Destination, Emitted};
+use crate::ir::{Code, Count, FlagSet, Inst, Share};
+use crate::lift::{Forms, Source};
+use dynasmrt::aarch64::Aarch64Relocation;
+use dynasmrt::{DynamicLabel, DynasmLabelApi, VecAssembler, dynasm};
+use flags::FlagState;
+use memory::Cell;
+use thunks::Thunks;
+
+/// What the back end gets.
+pub type Target<'a> = super::Target<'a, Thunks>;
+
+/// A piece of code behind the block: the op is run by the interpreter.
+struct SlowPath {
+    from: DynamicLabel,
+    back: DynamicLabel,
+    index: usize,
+    flags: FlagState,
+    flags_after: FlagState,
+}
+
+/// Another piece of code behind the block.
+enum Outline {
+    /// Looks up one access alone.
+    Lookup {
+        from: DynamicLabel,
+        back: DynamicLabel,
+        slow: DynamicLabel,
+        bytes: u8,
+        write: bool,
+        /// The group's slot, which is void.
+        clear: Option<u8>,
+        /// The register that holds the linear address, unless there is `at`.
+        linear: u8,
+        /// What the address has to be computed from.
+        at: Option<crate::ir::Address>,
+    },
+    /// The interpreter runs an op that ends the block; flags are stored.
+    Interpret { from: DynamicLabel, index: usize },
+    /// Leaves compiled code at a target.
+    Stop { from: DynamicLabel, target: u64 },
+    /// Leaves compiled code for want of a target's code.
+    Link { from: DynamicLabel, site: DynamicLabel, target: u64 },
+}
+
+/// Emits one block.
+struct Emitter<'a> {
+    asm: VecAssembler<Aarch64Relocation>,
+    base: usize,
+    source: Source<'a>,
+    thunks: Thunks,
+    targets: usize,
+    destination: &'a dyn Fn(u64) -> Destination,
+    /// Unused high bits of a linear address.
+    unused_bits: u8,
+    slow: Vec<SlowPath>,
+    outlines: Vec<Outline>,
+    /// Leaves before the block has begun, its instructions given back.
+    blocked: DynamicLabel,
+    /// Leaves for the interpreter, which is to run the whole block.
+    refused: DynamicLabel,
+    sse: bool,
+    /// Where the block's ops and RIP are, for calls of the interpreter.
+    literals: DynamicLabel,
+    /// The op being emitted, and where its slow path comes back.
+    index: usize,
+    back: DynamicLabel,
+    op_slow: Option<DynamicLabel>,
+    flags: FlagState,
+    /// Flags that matter behind the running step.
+    live: FlagSet,
+    /// Where the last probe's memory is.
+    cell: Cell,
+}
+
+/// Emits a block's host code.
+pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emitted> {
+    let mut asm = VecAssembler::new(target.base);
+    let mut label = || asm.new_dynamic_label();
+    let (blocked, refused, literals, back) = (label(), label(), label(), label());
+    let mut e = Emitter {
+        asm,
+        base: target.base,
+        source,
+        thunks: target.thunks,
+        targets: target.targets,
+        destination: target.destination,
+        unused_bits: if target.la57 { 7 } else { 16 },
+        slow: Vec::new(),
+        outlines: Vec::new(),
+        blocked,
+        refused,
+        sse: code.insts.iter().any(|inst| matches!(inst, Inst::Native(_))),
+        literals,
+        index: 0,
+        back,
+        op_slow: None,
+        flags: FlagState::STORED,
+        live: 0,
+        cell: Cell { base: map::RAM, index: map::INDEX },
+    };
+    e.prologue();
+    let (mut n, mut interpreted) = (0, 0);
+    while let Some(inst) = code.insts.get(n) {
+        n += 1;
+        e.live = code.live[n - 1];
+        let Inst::Begin(index) = *inst else {
+            e.step(inst);
+            continue;
+        };
+        e.end_op();
+        e.index = index as usize;
+        // An op of which the host has not all is the interpreter's, as a whole.
+        let steps = code.insts[n..].iter().take_while(|inst| !matches!(inst, Inst::Begin(_)));
+        let count = steps.clone().take_while(|inst| !inst.ends()).count();
+        if steps.zip(&code.live[n..]).any(|(inst, live)| !lowers(inst, *live)) {
+            e.interpret();
+            interpreted += 1;
+            n += count;
+        }
+    }
+    let dead = e.behind();
+    Some(Emitted { code: e.asm.finalize().ok()?, dead, interpreted })
+}
+
+/// Whether a step is lowered, with these flags mattering behind it.
+fn lowers(inst: &Inst, live: FlagSet) -> bool {
+    match inst {
+        Inst::Shift { .. } | Inst::DoubleShift { .. } => shift::lowers(inst, live != 0),
+        Inst::X87(_) => false,
+        _ => true,
+    }
+}
+
+impl Emitter<'_> {
+    /// A label that leads to the interpreter's version of the running op.
+    fn slow_path(&mut self) -> DynamicLabel {
+        if let Some(label) = self.op_slow {
+            return label;
+        }
+        let from = self.asm.new_dynamic_label();
+        self.op_slow = Some(from);
+        self.slow.push(SlowPath {
+            from,
+            back: self.back,
+            index: self.index,
+            flags: self.flags,
+            flags_after: FlagState::default(),
+        });
+        from
+    }
+
+    /// Ends an op: slow paths come back here.
+    fn end_op(&mut self) {
+        if self.op_slow.take().is_some()
+            && let Some(slow) = self.slow.last_mut()
+        {
+            slow.flags_after = self.flags;
+            dynasm!(self.asm; .arch aarch64; =>self.back);
+            self.back = self.asm.new_dynamic_label();
+        }
+    }
+
+    fn step(&mut self, inst: &Inst) {
+        match *inst {
+            // The caller's.
+            Inst::Begin(_) => {}
+            Inst::Probe { at, bytes, write, aligned, share } => {
+                // A group's slot is no use to aligned accesses: they are alone.
+                debug_assert!(!aligned || share == Share::Alone);
+                self.probe(&at, bytes, write, aligned, share);
+            }
+            Inst::Move { size, to, from } => self.move_to(size, to, from),
+            Inst::Const { to, value } => self.constant(map::host(to), value),
+            Inst::StoreConst(value) => self.store_const(value),
+            Inst::Extend { to, size, from, of, signed } => self.extend(to, size, from, of, signed),
+            Inst::Lea { to, size, at } => self.lea(to, size, &at),
+            Inst::High { to, of } => self.high(to, of),
+            Inst::SetHigh { to, from } => self.set_high(to, from),
+            Inst::Alu { op, size, to, from } => self.alu(op, size, to, from),
+            Inst::Unary { op, size, to } => self.unary(op, size, to),
+            Inst::Bswap { to, size } => self.bswap(to, size),
+            Inst::Shift { op, size, to, by } => self.shift(op, size, to, by),
+            Inst::DoubleShift { left, size, to, fill, by: Count::Imm(n) } => {
+                self.double_shift(left, size, to, fill, n);
+            }
+            Inst::Multiply { size, to, a, b } => self.multiply(size, to, a, b),
+            Inst::MultiplyWide { signed, size, by } => self.multiply_wide(signed, size, by),
+            Inst::Divide { signed, size, by } => self.divide(signed, size, by),
+            Inst::SignFill { size } => self.sign_fill(size),
+            Inst::SetIf { cc, to } => self.set_if(cc, to),
+            Inst::MoveIf { cc, size, to, from } => self.move_if(cc, size, to, from),
+            Inst::BitTest { op, size, to, bit } => self.bit_test(op, size, to, bit),
+            Inst::Carry(op) => self.carry(op),
+            Inst::Exchange { size, with } => self.exchange(size, with),
+            Inst::LockedAlu { op, size, from } => self.locked_alu(op, size, from),
+            Inst::LockedUnary { op, size } => self.locked_unary(op, size),
+            Inst::LockedBit { op, size, bit } => self.locked_bit(op, size, bit),
+            Inst::ExchangeAdd { size, with, .. } => self.exchange_add(size, with),
+            Inst::CompareExchange { size, with, .. } => self.compare_exchange(size, with),
+            Inst::Fence => dynasm!(self.asm; .arch aarch64; dmb ish),
+            Inst::Canonical(n) => self.canonical(n),
+            Inst::Native(native) => self.native(&native),
+            Inst::Interpret | Inst::X87(_) | Inst::DoubleShift { .. } => self.interpret(),
+            Inst::Jump(to) => {
+                if !self.source.ops[self.index].ends_block() {
+                    self.end_op();
+                }
+                self.jump(to);
+            }
+            Inst::Branch { cc, to, next } => self.branch(cc, to, next),
+            Inst::BranchZero { of, size, zero, to, next } => self.branch_zero(of, size, zero, to, next),
+            Inst::JumpTo(n) | Inst::Return(n) => self.jump_to(n),
+            // The interpreter's op has left.
+            Inst::Leave => {}
+        }
+    }
+}
+
+/// The forms that the lifter may take for [`Inst::Native`].
+pub fn forms() -> Forms {
+    Forms::translated(vectors::translates)
+}
+
+/// A jump to `to` for the patchable place `from`.
+pub fn jump(from: usize, to: usize) -> Option<[u8; 4]> {
+    Some(encode::branch(false, from, to).to_le_bytes())
+}

@@ -1,0 +1,228 @@
+//! Code that all blocks share: the way in, the ways out, the call into the
+//! interpreter, and the search for an indirect branch's target.
+#![allow(unsafe_code)]
+
+use super::encode::branch;
+use super::map::{self, CPU, FUEL, GENERATION, RAM, TABLE};
+use crate::cache::{TARGETS, Target};
+use crate::emit::reason;
+use dynasmrt::aarch64::Aarch64Relocation;
+use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
+use glassbox_cpu::compiled::layout;
+use glassbox_cpu::{Cpu, Op};
+
+/// Host addresses of the shared pieces.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Thunks {
+    /// `extern "C" fn(*mut Cpu, code) -> reason`.
+    enter: usize,
+    /// Branched to with the reason in W0: spills and returns.
+    pub exit: usize,
+    /// Called with the address of the block's literals in X0 (its ops, its RIP), the
+    /// op's index in W1, and how many are left in W2.
+    pub run_op: usize,
+    /// As `run_op`, branched to for the last op of a block: goes on where it said.
+    pub run_last: usize,
+    /// Branched to with the target in X0.
+    pub lookup: usize,
+    /// Bytes that all of it takes.
+    pub size: usize,
+}
+
+impl Thunks {
+    /// Runs compiled code until it leaves, and says [why](reason).
+    ///
+    /// # Safety
+    /// The shared code and `code` are in place, and made for this very processor.
+    pub unsafe fn enter(&self, cpu: &mut Cpu, code: usize) -> u32 {
+        // SAFETY: the shared code begins with a function of this signature.
+        let enter: extern "C" fn(*mut Cpu, usize) -> u32 = unsafe { std::mem::transmute(self.enter) };
+        enter(cpu, code)
+    }
+}
+
+type Asm = VecAssembler<Aarch64Relocation>;
+
+/// What `run_op` calls.
+extern "C" fn run_op(cpu: &mut Cpu, op: &Op, left: u32, block_rip: u64) -> u32 {
+    cpu.run_op(op, block_rip, left) as u32
+}
+
+/// What `run_last` calls.
+extern "C" fn run_last(cpu: &mut Cpu, op: *const Op, left: u32, block_rip: u64) -> u32 {
+    // SAFETY: compiled code passes a pointer into its block's ops, which it keeps
+    // alive, and how many there are from there on.
+    unsafe { crate::emit::run_last(cpu, op, left, block_rip) }
+}
+
+/// Stores the guest's registers and the retired count. Keeps X0 to X2.
+fn spill(asm: &mut Asm) {
+    let regs = layout::REGS as u32;
+    dynasm!(asm; .arch aarch64; movz x3, regs; add x3, x3, X(CPU));
+    for (n, a, b) in map::pairs() {
+        dynasm!(asm; .arch aarch64; stp X(a), X(b), [x3, 8 * i32::from(n)]);
+    }
+    dynasm!(asm
+        ; .arch aarch64
+        ; ldr x4, [X(CPU), layout::LIMIT as u32]
+        ; sub x4, x4, X(FUEL)
+        ; str x4, [X(CPU), layout::RETIRED as u32]
+    );
+}
+
+/// Loads what compiled code keeps in registers. Keeps X0 to X2.
+fn fill(asm: &mut Asm) {
+    let regs = layout::REGS as u32;
+    dynasm!(asm; .arch aarch64; movz x3, regs; add x3, x3, X(CPU));
+    for (n, a, b) in map::pairs() {
+        dynasm!(asm; .arch aarch64; ldp X(a), X(b), [x3, 8 * i32::from(n)]);
+    }
+    dynasm!(asm
+        ; .arch aarch64
+        ; ldr X(FUEL), [X(CPU), layout::LIMIT as u32]
+        ; ldr x4, [X(CPU), layout::RETIRED as u32]
+        ; sub X(FUEL), X(FUEL), x4
+        ; ldr X(TABLE), [X(CPU), layout::TLB_TABLE as u32]
+        ; ldr X(GENERATION), [X(CPU), layout::TLB_GENERATION as u32]
+        ; ldr X(RAM), [X(CPU), layout::RAM as u32]
+    );
+}
+
+/// Calls one of the functions above, whose answer is in W0.
+fn call(asm: &mut Asm, function: usize) {
+    debug_assert_eq!(size_of::<Op>(), 32);
+    spill(asm);
+    let literal = asm.new_dynamic_label();
+    let over = asm.new_dynamic_label();
+    dynasm!(asm
+        ; .arch aarch64
+        ; ldp x4, x3, [x0]
+        ; add x1, x4, x1, lsl 5
+        ; mov x0, X(CPU)
+        ; ldr x16, =>literal
+        ; blr x16
+        ; b =>over
+        ; .align 8
+        ; =>literal
+        ; .u64 function as u64
+        ; =>over
+    );
+}
+
+/// Assembles the shared code for execution at `base`.
+pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
+    let mut asm = Asm::new(base);
+    let mut thunks = Thunks { enter: base, ..Thunks::default() };
+    dynasm!(asm
+        ; .arch aarch64
+        ; stp x29, x30, [sp, -96]!
+        ; mov x29, sp
+        ; stp x19, x20, [sp, 16]
+        ; stp x21, x22, [sp, 32]
+        ; stp x23, x24, [sp, 48]
+        ; stp x25, x26, [sp, 64]
+        ; stp x27, x28, [sp, 80]
+        ; mov X(CPU), x0
+    );
+    fill(&mut asm);
+    dynasm!(asm; .arch aarch64; br x1);
+
+    thunks.exit = base + asm.offset().0;
+    spill(&mut asm);
+    dynasm!(asm
+        ; .arch aarch64
+        ; ->spilled:
+        ; ldp x19, x20, [sp, 16]
+        ; ldp x21, x22, [sp, 32]
+        ; ldp x23, x24, [sp, 48]
+        ; ldp x25, x26, [sp, 64]
+        ; ldp x27, x28, [sp, 80]
+        ; ldp x29, x30, [sp], 96
+        ; ret
+    );
+
+    // The interpreter's function for an op in the middle of a block.
+    thunks.run_op = base + asm.offset().0;
+    dynasm!(asm; .arch aarch64; str x30, [sp, -16]!);
+    call(&mut asm, run_op as *const () as usize);
+    dynasm!(asm; .arch aarch64; ldr x30, [sp], 16; cbnz w0, >elsewhere);
+    fill(&mut asm);
+    dynasm!(asm
+        ; .arch aarch64
+        ; ret
+        ; elsewhere:
+        ; cmp w0, 1
+        ; b.ne ->spilled
+        ; ->go_on:
+    );
+    fill(&mut asm);
+    dynasm!(asm; .arch aarch64; ldr x0, [X(CPU), layout::RIP as u32]; b ->lookup);
+
+    // The interpreter's function for an op that ends its block.
+    thunks.run_last = base + asm.offset().0;
+    call(&mut asm, run_last as *const () as usize);
+    dynasm!(asm; .arch aarch64; cmp w0, 1; b.ls ->go_on; b ->spilled);
+
+    thunks.lookup = base + asm.offset().0;
+    debug_assert_eq!(size_of::<Target>(), 32);
+    let entry_bits = layout::ENTRIES.trailing_zeros();
+    dynasm!(asm
+        ; .arch aarch64
+        ; ->lookup:
+        ; ldr x1, [X(CPU), layout::ATTENTION as u32]
+        ; ldrb w1, [x1]
+        ; cbnz w1, >blocked
+        ; eor w1, w0, w0, lsr 12
+        ; and x1, x1, (TARGETS - 1) as u64
+        ; ldr x2, >targets
+        ; add x1, x2, x1, lsl 5
+        ; ldp x2, x3, [x1]
+        ; eor x2, x2, x0
+        ; cbnz x2, >miss
+        ; ldr x4, [X(CPU), layout::TLB_CONTEXT as u32]
+        ; eor x3, x3, x4
+        ; cbnz x3, >check
+        ; ldr x1, [x1, 16]
+        ; br x1
+        // Another context than it was found in: the TLB tells whether it holds.
+        ; check:
+        ; ubfx x2, x0, 12, entry_bits
+        ; add x2, X(TABLE), x2, lsl layout::ENTRY_SHIFT
+        ; ldr x3, [x2, layout::ENTRY_EXEC as u32]
+        ; mov x5, x0
+        ; bfi x5, X(GENERATION), 0, 12
+        ; eor x3, x3, x5
+        ; cbnz x3, >miss
+        ; ldr x3, [x2, layout::ENTRY_ADDEND as u32]
+        ; add x3, x3, x0
+        ; ldr x5, [x1, 24]
+        ; eor x3, x3, x5
+        ; cbnz x3, >miss
+        ; str x4, [x1, 8]
+        ; ldr x1, [x1, 16]
+        ; br x1
+        ; miss:
+        ; str x0, [X(CPU), layout::RIP as u32]
+        ; movz w0, reason::LOOKUP
+        ; b >leave
+        ; blocked:
+        ; str x0, [X(CPU), layout::RIP as u32]
+        ; movz w0, reason::BLOCKED
+        ; leave:
+    );
+    let here = base + asm.offset().0;
+    asm.push_u32(branch(false, here, thunks.exit));
+    dynasm!(asm
+        ; .arch aarch64
+        ; .align 8
+        ; targets:
+        ; .u64 targets as u64
+    );
+    match asm.finalize() {
+        Ok(code) => {
+            thunks.size = code.len();
+            (code, thunks)
+        }
+        Err(error) => unreachable!("the shared code has no free labels: {error:?}"),
+    }
+}
