@@ -7,9 +7,11 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 fn compiler(c: &mut Criterion) {
     use glassbox_benches::{CODE, machine};
     use glassbox_cpu::Interpreter;
+    use glassbox_jit::emit::x64::{emit, host_supports, thunks::Thunks};
+    use glassbox_jit::emit::{Destination, Target};
     use glassbox_jit::ir::Code;
     use glassbox_jit::lift::{Forms, Mode, Source, lift};
-    use glassbox_jit::{Jit, emit::x64::host_supports, opt::optimise};
+    use glassbox_jit::{Jit, opt::optimise};
 
     /// A function's beginning: pushes, loads, a comparison, SSE, a branch.
     const BLOCK: &[u8] = &[
@@ -38,6 +40,19 @@ fn compiler(c: &mut Criterion) {
             lift(source, &mut forms, &mut code);
             optimise(&mut code);
         });
+    });
+    group.bench_function("emit", |b| {
+        lift(source, &mut forms, &mut code);
+        optimise(&mut code);
+        let target = Target {
+            base: 0x10_0000,
+            thunks: Thunks::default(),
+            targets: 0x20_0000,
+            la57: false,
+            number: 1,
+            destination: &|_| Destination::Linkable,
+        };
+        b.iter(|| emit(&code, source, &target).expect("the block is emitted"));
     });
     group.throughput(Throughput::Elements(COUNT));
     group.bench_function("run-memory", |b| {

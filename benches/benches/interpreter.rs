@@ -38,5 +38,28 @@ fn interpreter(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, interpreter);
+/// Bytes to ops: a block of 24 instructions that is overwritten each time.
+fn decoding(c: &mut Criterion) {
+    let code: Vec<u8> = [ALU.get(..6), MEMORY.get(..15), CALLS.get(7..9)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .concat()
+        .repeat(3);
+    let mut cpu = machine(&code);
+    let mut engine = Interpreter::new();
+    let block = engine.block_at(&mut cpu).expect("the code is mapped");
+    let (start, count) = (block.start, block.ops.len() as u64);
+    let mut group = c.benchmark_group("decoding");
+    group.throughput(Throughput::Elements(count));
+    group.bench_function("block", |b| {
+        b.iter(|| {
+            cpu.memory.code_written(start, 1);
+            engine.block_at(&mut cpu).map(|block| block.ops.len())
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, interpreter, decoding);
 criterion_main!(benches);

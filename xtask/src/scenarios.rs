@@ -30,6 +30,8 @@ pub struct Scenario {
     typed: Option<(&'static str, &'static str)>,
     /// Run twice, by different engines, and compare console and instruction count.
     twice: bool,
+    /// Takes minutes: run by `--full`, or when it is named.
+    long: bool,
 }
 
 const BOOT: Scenario = Scenario {
@@ -41,6 +43,7 @@ const BOOT: Scenario = Scenario {
     append: "",
     typed: None,
     twice: false,
+    long: false,
 };
 
 /// All guest tests.
@@ -63,6 +66,20 @@ pub const SCENARIOS: &[Scenario] = &[
         kernel: "cloud",
         args: &["--memory", "256M", "--clock", "instructions"],
         twice: true,
+        ..BOOT
+    },
+    Scenario {
+        name: "debian-cloud-small-code-cache",
+        kernel: "cloud",
+        args: &["--memory", "256M", "--clock", "instructions", "--jit-cache", "1M"],
+        twice: true,
+        ..BOOT
+    },
+    Scenario {
+        name: "debian-cloud-lock-step",
+        kernel: "cloud",
+        args: &["--memory", "256M", "--clock", "instructions", "--engine", "verify"],
+        long: true,
         ..BOOT
     },
 ];
@@ -208,10 +225,11 @@ impl Scenario {
 }
 
 /// The scenarios whose names contain `filter`, for the runner.
-pub fn tests(glassbox: &Path, filter: Option<&str>) -> Vec<Test> {
+pub fn tests(glassbox: &Path, filter: Option<&str>, full: bool) -> Vec<Test> {
     let test = |scenario: &'static Scenario| {
         let glassbox = glassbox.to_owned();
         Test { name: scenario.name, run: Box::new(move || scenario.run(&glassbox)) }
     };
-    SCENARIOS.iter().filter(|s| filter.is_none_or(|f| s.name.contains(f))).map(test).collect()
+    let wanted = |s: &&Scenario| filter.map_or(full || !s.long, |part| s.name.contains(part));
+    SCENARIOS.iter().filter(wanted).map(test).collect()
 }

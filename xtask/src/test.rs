@@ -24,7 +24,7 @@ pub fn run(full: bool, guest: Option<&str>, no_skips: bool, jobs: usize) -> Resu
         eprintln!("guests are missing: {error:#}");
     }
     let glassbox = shell::glassbox()?;
-    let mut tests = scenarios::tests(&glassbox, guest);
+    let mut tests = scenarios::tests(&glassbox, guest, full);
     tests.extend(disk_guests::tests(&glassbox, guest));
     let runner::Tally { passed, failed, skipped } = runner::run(&tests, jobs);
     println!("guests: {passed} passed, {failed} failed, {skipped} skipped");

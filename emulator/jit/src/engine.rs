@@ -116,7 +116,8 @@ impl Jit {
 
 /// How a block is lifted in the mode that `cpu` is in, if at all.
 fn lift_mode(cpu: &Cpu, block: &Block) -> Option<Mode> {
-    if block.second_page.is_some() {
+    // What is fetched from outside of RAM may be different the next time.
+    if block.second_page.is_some() || block.start >= cpu.memory.host_len() {
         return None;
     }
     if block.mode.is_64bit() {

@@ -123,6 +123,11 @@ impl Rng {
 /// are made from `seed`: the guest can make all of that up. Returns the
 /// instructions retired.
 pub fn hostile(code: &[u8], seed: u64) -> u64 {
+    hostile_by(code, seed, |cpu| _ = Interpreter::new().run(cpu, 200))
+}
+
+/// As [`hostile`], with `run` executing it.
+pub fn hostile_by(code: &[u8], seed: u64, run: impl FnOnce(&mut Cpu)) -> u64 {
     let mut rng = Rng(seed);
     let mut cpu = processor(CpuModel::default());
     // Memory that is mostly zero, with patches of noise for tables to be read from.
@@ -169,8 +174,28 @@ pub fn hostile(code: &[u8], seed: u64) -> u64 {
     let base = if state.is_64bit() { 0 } else { state.seg(SegReg::Cs).base };
     state.rip = at.wrapping_sub(base) & if state.is_64bit() { u64::MAX } else { 0xFFFF_FFFF };
     cpu.sync();
-    Interpreter::new().run(&mut cpu, 200);
+    run(&mut cpu);
     cpu.state.retired
+}
+
+/// Random bytes, with the prefixes and escapes that make instructions of them.
+pub fn random_code(rng: &mut Rng) -> Vec<u8> {
+    let mut code = Vec::new();
+    for _ in 0..1 + rng.below(40) {
+        match rng.below(8) {
+            0 => code.extend([0x0F, rng.bits() as u8]),
+            1 => code.extend([0x66, 0x0F, rng.bits() as u8]),
+            2 => code.extend([[0xF2, 0xF3][rng.below(2) as usize], 0x0F, rng.bits() as u8]),
+            3 => code.push(0x40 | rng.bits() as u8 & 15),
+            4 => code.extend([0xD8 | rng.bits() as u8 & 7, rng.bits() as u8]),
+            _ => {}
+        }
+        for _ in 0..rng.below(4) {
+            code.push(rng.bits() as u8);
+        }
+    }
+    code.push(0xF4);
+    code
 }
 
 /// Identity tables of the first 2 MiB for every paging mode, some entries spoilt.

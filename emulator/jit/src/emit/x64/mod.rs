@@ -14,6 +14,8 @@ mod memory;
 mod muldiv;
 mod native;
 mod sites;
+#[cfg(test)]
+mod sizes;
 mod system;
 pub mod thunks;
 mod vectors;
