@@ -271,13 +271,14 @@ impl Tier1 {
 
     /// Drops the code that was compiled longest ago. Never called while any runs.
     fn evict(&mut self) {
+        let used = self.blocks.next_is_used();
         let (window, links) = self.blocks.advance();
         for (site, was) in links {
             self.buffer.patch(site, &was);
         }
         self.buffer.go_to(&window);
         self.link = None;
-        self.counters.evictions += 1;
+        self.counters.evictions += u64::from(used);
     }
 
     /// Compiled code is for one width of linear addresses.

@@ -183,6 +183,11 @@ impl Blocks {
         self.regions[0].code.clone()
     }
 
+    /// Whether there is code in the region that [`advance`](Self::advance) goes to.
+    pub fn next_is_used(&self) -> bool {
+        !self.regions[(self.current + 1) % self.regions.len()].blocks.is_empty()
+    }
+
     /// Goes on to the region that was filled longest ago: its blocks are gone. Returns
     /// its addresses, and what to write back where other regions lead into it.
     pub fn advance(&mut self) -> (Range<usize>, Vec<(usize, Vec<u8>)>) {
@@ -348,6 +353,7 @@ mod tests {
         let first = blocks.divide(0x10_0000..0x10_0000 + 3 * REGION);
         let old = blocks.insert(block(0x1000, first.start));
         blocks.remember(old, 7);
+        assert!(!blocks.next_is_used());
         let (second, links) = blocks.advance();
         assert!(second.start == first.end && links.is_empty());
         let young = blocks.insert(block(0x1010, second.start));
@@ -357,6 +363,7 @@ mod tests {
         assert!(!blocks.goes_with(second.start + 5, old) && blocks.goes_with(second.start + 5, young));
         // The third, and the first again.
         assert!(blocks.advance().1.is_empty());
+        assert!(blocks.next_is_used());
         let (again, links) = blocks.advance();
         assert_eq!((again, links), (first.clone(), vec![(second.start + 5, vec![1, 2])]));
         assert!(blocks.find((0x1000, 0x1000, 0)).is_none() && blocks.at_code(first.start).is_none());
