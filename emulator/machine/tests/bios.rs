@@ -120,6 +120,20 @@ fn the_fat_floppy_finds_a_bios_in_both_engines() {
     }
 }
 
+/// Interrupt hooks, timers, the area above 1 MiB, large segments in real mode, and a
+/// monitor in virtual-8086 mode: all of it holds on SeaBIOS, too.
+#[test]
+fn programs_in_the_manner_of_dos_find_what_they_expect() {
+    for engine in [EngineChoice::Interpreter, EngineChoice::Auto] {
+        let image = include_bytes!("../../../test-roms/bios/dos.bin").to_vec();
+        let (mut machine, serial) = machine(vec![floppy(image)], engine);
+        let outcome = run(&mut machine);
+        let text = serial.text();
+        assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{outcome:?}\n{text}");
+        assert!(!text.contains("not ok") && text.contains("1..62"), "{text}");
+    }
+}
+
 #[test]
 fn a_machine_without_drives_waits_for_a_key() {
     let (mut machine, _) = machine(Vec::new(), EngineChoice::Interpreter);

@@ -27,6 +27,8 @@ pub(crate) enum Status {
     WriteProtected = 0x03,
     SectorNotFound = 0x04,
     MediaChanged = 0x06,
+    /// A transfer over a multiple of 64 KiB, which the 8237 cannot do.
+    DmaBoundary = 0x09,
     InvalidMedia = 0x0C,
     ControllerFailed = 0x20,
     NoMedia = 0x31,

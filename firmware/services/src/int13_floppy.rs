@@ -8,6 +8,9 @@ use crate::int13::{
     write_sectors,
 };
 
+/// What a channel of the 8237 counts through: its page register stays. No transfer here
+/// needs it, but programs expect to be told, and those that take care never see it.
+const DMA_PAGE: u64 = 0x1_0000;
 /// Ticks until the motor is switched off.
 const MOTOR_TICKS: u8 = 0x25;
 /// What formatting leaves in a sector.
@@ -105,7 +108,12 @@ fn transfer(drive: &mut Drive, call: &mut Call<'_>, function: u8) -> Done {
         call.regs.ax.set_low(0);
         return Err(Status::SectorNotFound.into());
     };
-    let buffer = Buffer::Linear(call.linear(call.regs.es, call.regs.bx.word()));
+    let at = call.linear(call.regs.es, call.regs.bx.word());
+    if function != 0x04 && u64::from(at & 0xFFFF) + count * SECTOR > DMA_PAGE {
+        call.regs.ax.set_low(0);
+        return Err(Status::DmaBoundary.into());
+    }
+    let buffer = Buffer::Linear(at);
     let (done, status) = match function {
         0x02 => read_sectors(drive, call, (lba, count), buffer)?,
         0x03 => write_sectors(drive, call, (lba, count), buffer)?,
@@ -204,6 +212,19 @@ mod tests {
         assert_eq!(bench.regs.ax.low(), 1);
         assert_eq!(bench.host.bda_u8(0x41), 4);
         assert_eq!(call(&mut bench, 0x0100, 0, 0), 4, "the last status");
+    }
+
+    #[test]
+    fn a_transfer_ends_at_a_multiple_of_64_kib_at_the_latest() {
+        let (mut bench, _) = bench(1_474_560);
+        // The buffer is 512 bytes behind one: 127 sectors fill what is left.
+        assert_eq!(call(&mut bench, 0x027F, 0x0001, 0x0000), 0);
+        assert_eq!(bench.regs.ax.low(), 127);
+        for function in [0x0200, 0x0300] {
+            assert_eq!(call(&mut bench, function | 128, 0x0001, 0x0000), 0x09);
+            assert_eq!(bench.regs.ax.low(), 0, "nothing was transferred");
+        }
+        assert_eq!(call(&mut bench, 0x0480, 0x0001, 0x0000), 0, "verifying needs no memory");
     }
 
     #[test]

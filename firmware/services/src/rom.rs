@@ -386,10 +386,23 @@ impl Builder {
         self.fixed(entry::INT09);
         let done = self.a.label();
         self.a.push(Word::Ax);
-        // Answers of the controller raise the interrupt, too, and are gone by now.
         self.a.in_al(0x64);
+        self.a.test_al(0x20);
+        self.a.jcc(Condition::NotZero, done);
         self.a.test_al(0x01);
+        let key = self.a.label();
+        self.a.jcc(Condition::NotZero, key);
+        // Answers of the controller raise the interrupt, too, and are gone by now. But a
+        // program that hooks it has read the key, and it can be read again.
+        self.a.push_segment(Segment::Ds);
+        self.a.mov(Word::Ax, 0);
+        self.a.mov_to_segment(Segment::Ds, Word::Ax);
+        let [low, high] = ROM_SEGMENT.to_le_bytes();
+        // cmp word [9 * 4 + 2], ROM_SEGMENT
+        self.a.bytes(&[0x81, 0x3E, 0x26, 0x00, low, high]);
+        self.a.pop_segment(Segment::Ds);
         self.a.jcc(Condition::Zero, done);
+        self.a.bind(key);
         self.a.in_al(0x60);
         self.a.mov_byte(Byte::Ah, 0x4F);
         self.a.stc();

@@ -164,6 +164,19 @@ pub const DISK_SCENARIOS: &[DiskScenario] = &[
     DiskScenario { name: "floppy-ipxe", image: "ipxe.img", medium: Medium::Floppy, ..IPXE },
     GRUB,
     DiskScenario { name: "floppy-grub", image: "grub.img", medium: Medium::Floppy, ..GRUB },
+    DiskScenario {
+        name: "floppy-grub-legacy",
+        what: "GRUB 0.97: prompt",
+        image: "grub-legacy.img",
+        medium: Medium::Floppy,
+        ..GRUB
+    },
+    DiskScenario {
+        name: "cd-memdisk",
+        what: "MEMDISK with a floppy of GRUB 0.97: prompt",
+        image: "memdisk.iso",
+        ..GRUB
+    },
 ];
 
 impl DiskScenario {

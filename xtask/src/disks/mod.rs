@@ -6,6 +6,7 @@ mod grub;
 mod installer;
 mod ready_made;
 
+use crate::apt::Apt;
 use crate::{guests, shell};
 use anyhow::{Context, Result};
 use std::fs;
@@ -33,6 +34,8 @@ const IMAGES: &[Image] = &[
     Image { file: "installer-serial.iso", build: installer::serial_cd, recipe: INSTALLER },
     Image { file: "grub.iso", build: grub::cd, recipe: GRUB },
     Image { file: "grub.img", build: grub::floppy, recipe: GRUB },
+    Image { file: "grub-legacy.img", build: grub::legacy_floppy, recipe: GRUB },
+    Image { file: "memdisk.iso", build: grub::memdisk_cd, recipe: GRUB },
     Image { file: "memtest.iso", build: ready_made::memtest_cd, recipe: READY_MADE },
     Image { file: "memtest.bin", build: ready_made::memtest_kernel, recipe: READY_MADE },
     Image { file: "ipxe.iso", build: ready_made::ipxe_cd, recipe: READY_MADE },
@@ -102,6 +105,16 @@ fn tool(program: &str, package: &str) -> Result<Command> {
     let mut command = Command::new(program);
     command.env("SOURCE_DATE_EPOCH", DATE).env("E2FSPROGS_FAKE_TIME", DATE);
     Ok(command)
+}
+
+/// A file out of a package that need not be installed.
+fn from_package(package: &str, file: &str) -> Result<PathBuf> {
+    let at = guests::folder().join(package);
+    let path = at.join(file);
+    if !path.exists() {
+        Apt::new(&guests::folder())?.unpack(package, &at)?;
+    }
+    path.exists().then_some(path).with_context(|| format!("{package} has no {file}"))
 }
 
 /// A file that a Debian package brings.

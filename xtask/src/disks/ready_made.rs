@@ -1,21 +1,10 @@
 //! Images that Debian's packages bring whole, or nearly so.
 
-use super::{folder, scratch, tool};
-use crate::apt::Apt;
-use crate::{guests, shell};
-use anyhow::{Context, Result};
+use super::{folder, from_package, scratch, tool};
+use crate::shell;
+use anyhow::Result;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-
-/// A file out of a package that need not be installed.
-fn from_package(package: &str, file: &str) -> Result<PathBuf> {
-    let at = guests::folder().join(package);
-    let path = at.join(file);
-    if !path.exists() {
-        Apt::new(&guests::folder())?.unpack(package, &at)?;
-    }
-    path.exists().then_some(path).with_context(|| format!("{package} has no {file}"))
-}
+use std::path::Path;
 
 fn copy(package: &str, file: &str, to: &Path) -> Result<()> {
     fs::copy(from_package(package, file)?, to)?;
