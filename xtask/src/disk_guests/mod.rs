@@ -122,10 +122,12 @@ const MEMTEST: DiskScenario = DiskScenario {
     ..CD
 };
 
+/// It waits for the key in a loop.
 const IPXE: DiskScenario = DiskScenario {
     name: "cd-ipxe",
     what: "iPXE: Ctrl-B, prompt",
     image: "ipxe.iso",
+    mips: Some(20),
     key: Some(("Ctrl-B", "ctrl-b")),
     expect: Some("iPXE>"),
     ..CD
