@@ -3,11 +3,11 @@
 
 use crate::block::{Block, is_near_branch};
 use crate::decode::{Decoded, MAX_BLOCK_BYTES, MAX_INSTRUCTION, decode};
-use crate::mmu::{TLB_ENTRIES, TlbEntry};
+use crate::mmu::{Access, TLB_ENTRIES, TlbEntry};
 use crate::op::Op;
 use crate::state::{CpuState, REG_BLOCK, SegReg, Segment};
 use crate::{Activity, Cpu, CpuSignals, Exception, LazyFlags};
-use glassbox_memory::{PAGE_MASK, PAGE_SIZE};
+use glassbox_memory::{Gva, PAGE_MASK, PAGE_SIZE};
 use glassbox_x86_spec::control::Cr4;
 use std::mem::offset_of;
 
@@ -37,6 +37,8 @@ pub struct CompiledContext {
     pub x87_flags: u8,
     /// The running loop of x87 instructions has been through once.
     pub x87_round: bool,
+    /// The running loop has been through once: its flags are to be made again.
+    pub loop_round: bool,
     /// The host's MXCSR.
     pub host_mxcsr: u32,
     /// Translations that several accesses of the running block share; 0 is none.
@@ -117,6 +119,7 @@ pub mod layout {
 
     pub const X87_READY: usize = COMPILED + offset_of!(CompiledContext, x87_ready);
     pub const X87_FLAGS: usize = COMPILED + offset_of!(CompiledContext, x87_flags);
+    pub const LOOP_ROUND: usize = COMPILED + offset_of!(CompiledContext, loop_round);
     pub const X87_ROUND: usize = COMPILED + offset_of!(CompiledContext, x87_round);
 
     /// The selector of segment register `n`, 0 to 7.
@@ -234,6 +237,23 @@ impl Cpu {
     /// before compiled code is entered, which may be another engine's than last time.
     pub fn disown_loops(&mut self) {
         self.tlb.disown_loops();
+    }
+
+    /// Fills the TLB for the fetch at RIP. False where the run loop has to look, which
+    /// raises the fault if there is one.
+    pub fn refetch(&mut self) -> bool {
+        let gva = self.code_address();
+        if self.mode.is_64bit() && !self.is_canonical(gva) {
+            return false;
+        }
+        let (cr2, table) = (self.state.cr2, self.current_table());
+        match self.fill(Gva(gva), Access::Fetch, table) {
+            Ok(found) => self.memory.lookup(found.gpa).is_some(),
+            Err(_) => {
+                self.state.cr2 = cr2;
+                false
+            }
+        }
     }
 
     /// What compiled code for the present mode is called.

@@ -278,6 +278,28 @@ fn random_loops_do_what_the_interpreter_does() {
 }
 
 #[test]
+fn random_counted_loops_do_what_the_interpreter_does() {
+    let mut random = Random(0xA076_1D64_78BD_642F);
+    let mut cpu = machine(&[]);
+    for _ in 0..cases(1500) {
+        let mut code = Vec::new();
+        for _ in 0..=random.below(4) {
+            code.extend(instruction(&mut random, &mut cpu));
+        }
+        // add, sub, cmp or test of any registers, or with a small constant
+        let modrm = 0xC0 | random.below(64) as u8;
+        match random.below(5) {
+            n @ 0..=3 => code.extend([0x48, [0x01, 0x29, 0x39, 0x85][n as usize], modrm]),
+            _ => code.extend([0x48, 0x83, modrm | 0x38, random.next() as u8]),
+        }
+        let back = -(code.len() as i64 + 2) as i8;
+        code.extend([0x70 | random.below(16) as u8, back as u8, 0xEB, 0xFE]);
+        let seed = random.next() | 1;
+        compare(&code, seed, 1 + random.below(5));
+    }
+}
+
+#[test]
 fn time_stamps_keep_their_upper_half() {
     // mov r15d, eax: RAX keeps its upper half.
     for seed in 1..20 {

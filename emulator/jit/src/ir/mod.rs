@@ -133,7 +133,7 @@ pub enum Share {
         /// Some of the group store.
         write: bool,
     },
-    /// Uses what the lead of `slot` found. Base, index and scale are the lead's; the
+    /// Uses what the lead of `slot` found; aligned if the lead is. Base, index and scale are the lead's; the
     /// displacement need not be.
     Member {
         /// Where the translation is kept.

@@ -8,6 +8,8 @@ mod sharing;
 #[cfg(test)]
 mod tests;
 
+pub use sharing::SLOTS;
+
 use crate::ir::Code;
 
 /// Optimises a block and fills [`Code::live`].

@@ -4,6 +4,8 @@
 //! they lie on one page, the others need no more than its result. Only what an
 //! instruction adds to the base as a constant may change it in between, as
 //! pushes do. Whatever hands over to the interpreter makes the result void.
+//! Vectors that have to be aligned are, if the group's first is and they lie a
+//! multiple of their size from it.
 
 use crate::ir::{Alu, Inst, NONE, Place, Reg, Share, Size, Unary, Value};
 
@@ -15,6 +17,8 @@ const REACH: i64 = 1024;
 struct Group {
     /// Base, index and scale.
     registers: (Reg, Reg, u8),
+    /// The first access is aligned to this; 1 where it need not be.
+    alignment: i64,
     write: bool,
     /// Index of the first access.
     lead: usize,
@@ -33,8 +37,9 @@ pub fn share(insts: &mut [Inst]) {
     let mut moved = [0i64; 32];
     for (number, inst) in insts.iter().enumerate() {
         match *inst {
-            Inst::Probe { at, bytes, write, aligned: false, .. }
-                if at.base < 16 && at.seg == NONE && !at.narrow =>
+            // Locked accesses are checked one by one.
+            Inst::Probe { at, bytes, write, aligned, .. }
+                if (!aligned || bytes >= 16) && at.base < 16 && at.seg == NONE && !at.narrow =>
             {
                 let registers = (at.base, at.index, at.scale);
                 let index = if at.index == NONE { 0 } else { moved[at.index as usize & 31] << at.scale };
@@ -42,7 +47,9 @@ pub fn share(insts: &mut [Inst]) {
                 let bytes = i64::from(bytes);
                 let fits = |g: &&mut Group| {
                     let from = here - g.origin;
+                    let placed = !aligned || g.alignment == bytes && from % bytes == 0;
                     g.open
+                        && placed
                         && g.registers == registers
                         && from.min(g.low) >= -REACH
                         && (from + bytes).max(g.high) <= REACH
@@ -58,6 +65,7 @@ pub fn share(insts: &mut [Inst]) {
                 } else {
                     groups.push(Group {
                         registers,
+                        alignment: if aligned { bytes } else { 1 },
                         write,
                         lead: number,
                         origin: here,

@@ -68,9 +68,8 @@ impl Emitter<'_> {
         match share {
             Share::Alone => {
                 let linear = self.linear(at);
-                if aligned && bytes > 1 {
-                    self.logic_constant(op::AND, true, VALUE, linear, u64::from(bytes) - 1);
-                    dynasm!(self.asm; .arch aarch64; cbnz X(VALUE), =>slow);
+                if aligned {
+                    self.check_alignment(linear, bytes, slow);
                 }
                 self.lookup(linear, 0, i64::from(bytes), write, slow);
                 self.rrr(op::ADD, true, INDEX, INDEX, linear);
@@ -79,6 +78,9 @@ impl Emitter<'_> {
             Share::Lead { slot, low, high, write: stores } => {
                 let (miss, resume) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
                 let linear = self.linear(at);
+                if aligned {
+                    self.check_alignment(linear, bytes, slow);
+                }
                 self.lookup(linear, i64::from(low), i64::from(high), stores, miss);
                 self.rrr(op::ADD, true, INDEX, INDEX, RAM);
                 self.store_field(Size::B64, INDEX, layout::slot(slot));
@@ -119,6 +121,14 @@ impl Emitter<'_> {
                 self.outlines.push(outline);
                 self.cell = Cell { base: host(at.base), index: INDEX };
             }
+        }
+    }
+
+    /// Goes to the slow path unless an address is a multiple of `bytes`. Uses VALUE.
+    fn check_alignment(&mut self, linear: u8, bytes: u8, slow: DynamicLabel) {
+        if bytes > 1 {
+            self.logic_constant(op::AND, true, VALUE, linear, u64::from(bytes) - 1);
+            dynasm!(self.asm; .arch aarch64; cbnz X(VALUE), =>slow);
         }
     }
 

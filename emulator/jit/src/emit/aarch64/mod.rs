@@ -19,7 +19,7 @@ pub mod thunks;
 mod vectors;
 
 use super::{Destination, Emitted};
-use crate::ir::{Code, Count, FlagSet, Inst, Share};
+use crate::ir::{Code, Count, FlagSet, Inst};
 use crate::lift::{Forms, Source};
 use dynasmrt::aarch64::Aarch64Relocation;
 use dynasmrt::{DynamicLabel, DynasmLabelApi, VecAssembler, dynasm};
@@ -186,8 +186,6 @@ impl Emitter<'_> {
             // The caller's.
             Inst::Begin(_) => {}
             Inst::Probe { at, bytes, write, aligned, share } => {
-                // A group's slot is no use to aligned accesses: they are alone.
-                debug_assert!(!aligned || share == Share::Alone);
                 self.probe(&at, bytes, write, aligned, share);
             }
             Inst::Move { size, to, from } => self.move_to(size, to, from),

@@ -84,6 +84,10 @@ impl Emitter<'_> {
                 dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::X87_ROUND as i32], 0);
             }
             self.claim_sites();
+            if self.loop_flags.is_some() {
+                dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::LOOP_ROUND as i32], 0);
+                self.flags.round = self.loop_flags;
+            }
             dynasm!(self.asm; .arch x64; =>self.again);
         }
     }
@@ -120,6 +124,10 @@ impl Emitter<'_> {
                 }
                 dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::X87_ROUND as i32], 1);
             }
+            if self.loop_flags.is_some() {
+                let kept = i8::from(!self.flags.memory);
+                dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::LOOP_ROUND as i32], kept);
+            }
             dynasm!(self.asm
                 ; .arch x64
                 ; mov rax, [r15 + layout::ATTENTION as i32]
@@ -131,6 +139,8 @@ impl Emitter<'_> {
                 ; add Rq(FUEL), DWORD count
                 ; =>poll
             );
+            self.flags.host = false;
+            self.flags_to_memory();
             self.store_vectors(self.loop_vectors);
             self.x87_flush(self.stacks);
             if self.uses.avx {
@@ -189,16 +199,26 @@ impl Emitter<'_> {
 
     pub fn branch(&mut self, cc: Cond, to: u64, next: u64) {
         self.flags_to_host();
-        if !self.flags.memory {
+        let keeps = self.loop_flags.is_some() && self.flags.recipe == self.loop_flags;
+        if !self.flags.memory && !keeps {
             self.save_flags();
         }
         let taken = self.asm.new_dynamic_label();
         jump_if!(cc, self.asm, taken);
-        let (vectors, stacks) = (self.vectors, self.stacks);
-        self.leave_to(next);
-        (self.vectors, self.stacks) = (vectors, stacks);
+        let before = (self.vectors, self.stacks, self.flags);
+        self.leave_by_branch(next);
+        (self.vectors, self.stacks, self.flags) = before;
         dynasm!(self.asm; .arch x64; =>taken);
-        self.leave_to(to);
+        self.leave_by_branch(to);
+    }
+
+    /// One side of a conditional branch: the next round of a loop may begin without
+    /// the flags in memory.
+    fn leave_by_branch(&mut self, target: u64) {
+        if target != self.source.rip && !self.flags.memory {
+            self.save_flags();
+        }
+        self.leave_to(target);
     }
 
     pub fn branch_zero(&mut self, of: Reg, size: Size, zero: bool, to: u64, next: u64) {

@@ -4,8 +4,8 @@
 use super::encode::Rm;
 use super::map::{self, RDX};
 use super::{Emitter, slot};
-use crate::ir::{Alu, Inst, Place, Reg, Size, Value};
-use dynasmrt::{DynasmApi, dynasm};
+use crate::ir::{Alu, Code, Inst, Place, Reg, Size, Value, flags};
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
 
 /// How to get flags once more that were in the host's before.
@@ -28,11 +28,13 @@ pub struct FlagState {
     pub memory: bool,
     /// Can be made.
     pub recipe: Option<Recipe>,
+    /// Where a loop begins: in memory in its first round, to be made in the others.
+    pub round: Option<Recipe>,
 }
 
 impl FlagState {
     /// Stored and nowhere else.
-    pub const STORED: Self = Self { host: false, memory: true, recipe: None };
+    pub const STORED: Self = Self { host: false, memory: true, recipe: None, round: None };
 }
 
 /// The recipe for the flags of a step.
@@ -51,6 +53,27 @@ fn recipe(inst: &Inst) -> Option<Recipe> {
         Alu::Add | Alu::Sub if !same => Some(Recipe { op, size, a, b: from, changed: true }),
         _ => None,
     }
+}
+
+/// How a loop of one block can do without storing flags: by the comparison before
+/// the branch at its end, whose operands are as they were until the next round has
+/// replaced all flags without having looked at one.
+pub fn kept_by_loop(code: &Code) -> Option<Recipe> {
+    let [.., last, Inst::Begin(_), Inst::Branch { .. }] = &code.insts[..] else { return None };
+    let recipe = recipe(last).filter(|_| code.x87.is_none())?;
+    for inst in &code.insts {
+        let effect = inst.effect();
+        if effect.reads != 0 || effect.leaves && effect.changes() {
+            return None;
+        }
+        if effect.writes == flags::ALL {
+            return Some(recipe);
+        }
+        if effect.changes() || recipe.uses(inst) {
+            return None;
+        }
+    }
+    None
 }
 
 impl Recipe {
@@ -89,7 +112,7 @@ impl Emitter<'_> {
     }
 
     /// Does the comparison of a recipe once more. Uses RDX.
-    fn redo(&mut self, recipe: Recipe) {
+    pub fn redo(&mut self, recipe: Recipe) {
         let Recipe { op, size, a, b, changed } = recipe;
         let rm = |n: Reg| map::pinned(n).map_or(Rm::field(slot(n)), Rm::Reg);
         let work = match map::pinned(a) {
@@ -179,12 +202,19 @@ impl Emitter<'_> {
             return;
         }
         let recipe = if self.live == 0 { None } else { recipe(inst) };
-        self.flags = FlagState { host: true, memory: false, recipe };
+        self.flags = FlagState { host: true, recipe, ..FlagState::default() };
     }
 
     /// In a slow path: stores the guest's flags as `state` has them. The probe
     /// has changed the host's.
     pub fn store_flags_of(&mut self, state: FlagState) {
+        if let Some(recipe) = state.round {
+            dynasm!(self.asm; .arch x64; cmp BYTE [r15 + layout::LOOP_ROUND as i32], 0; je >stored);
+            self.redo(recipe);
+            self.save_flags();
+            dynasm!(self.asm; .arch x64; stored:);
+            return;
+        }
         if state.memory {
             return;
         }

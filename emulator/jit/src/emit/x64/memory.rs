@@ -13,6 +13,37 @@ use crate::ir::{Address, NONE, Share, Size};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
 
+/// What a lookup has to find on one page.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    /// First byte, from the address.
+    pub low: i32,
+    /// Behind the last byte, from the address.
+    pub high: i32,
+    /// For stores.
+    pub write: bool,
+}
+
+/// Where a group's translation is kept: 0 is none.
+#[derive(Clone, Copy)]
+pub enum Kept {
+    /// In a slot.
+    Slot(u8),
+    /// In a loop's site.
+    Site(u8),
+}
+
+impl Kept {
+    /// Its offset from the processor.
+    fn addend(self) -> i32 {
+        let at = match self {
+            Self::Slot(n) => layout::slot(n),
+            Self::Site(n) => layout::site(n) + layout::SITE_ADDEND,
+        };
+        at as i32
+    }
+}
+
 impl Emitter<'_> {
     /// Computes an address without its segment in `to`, RAX or RDX; flags stay,
     /// but for scaled registers in memory.
@@ -69,7 +100,7 @@ impl Emitter<'_> {
     }
 
     /// The linear address in RAX. Uses RCX; changes flags where there is a segment.
-    fn linear(&mut self, at: &Address) {
+    pub fn linear(&mut self, at: &Address) {
         self.address(RAX, at);
         if at.seg != NONE {
             dynasm!(self.asm; .arch x64; add rax, [r15 + layout::segment_base(at.seg) as i32]);
@@ -82,32 +113,31 @@ impl Emitter<'_> {
         let slow = self.slow_path();
         match share {
             Share::Alone => {
-                self.linear(at);
-                if aligned {
-                    dynasm!(self.asm; .arch x64; test al, (bytes - 1) as i8; jne =>slow);
-                }
-                self.find_page(0, i32::from(bytes), write, slow);
-                self.cell = Rm::Mem { base: RAX, index: Some(RCX), disp: 0 };
+                self.probe_page(at, aligned, Wanted { low: 0, high: i32::from(bytes), write }, slow)
             }
             Share::Lead { slot, low, high, write: stores } => {
                 let (miss, resume) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
-                self.linear(at);
-                self.find_page(i32::from(low), i32::from(high), stores, miss);
-                dynasm!(self.asm
-                    ; .arch x64
-                    ; mov [r15 + layout::slot(slot) as i32], rcx
-                    ; =>resume
-                );
+                let wanted = Wanted { low: i32::from(low), high: i32::from(high), write: stores };
+                let sites = self.sites_used();
+                if aligned {
+                    self.check_alignment(at, bytes, slow);
+                }
+                self.probe_page(at, false, wanted, miss);
+                let kept = if self.sites_used() == sites { Kept::Slot(slot) } else { Kept::Site(sites) };
+                if let Kept::Slot(slot) = kept {
+                    dynasm!(self.asm; .arch x64; mov [r15 + layout::slot(slot) as i32], rcx);
+                }
+                dynasm!(self.asm; .arch x64; =>resume);
+                self.kept[usize::from(slot)] = kept;
                 self.outlines.push(Outline::Lookup {
                     from: miss,
                     back: resume,
                     slow,
                     bytes,
                     write,
-                    clear: Some(slot),
+                    clear: Some(kept),
                     at: None,
                 });
-                self.cell = Rm::Mem { base: RAX, index: Some(RCX), disp: 0 };
             }
             Share::Member { slot } => {
                 let (miss, resume) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
@@ -118,9 +148,10 @@ impl Emitter<'_> {
                         (RAX, 0)
                     }
                 };
+                let addend = self.kept[usize::from(slot)].addend();
                 dynasm!(self.asm
                     ; .arch x64
-                    ; mov rcx, [r15 + layout::slot(slot) as i32]
+                    ; mov rcx, [r15 + addend]
                     ; test rcx, rcx
                     ; je =>miss
                     ; =>resume
@@ -140,13 +171,28 @@ impl Emitter<'_> {
         self.cell_live = true;
     }
 
-    /// Makes RCX turn RAX and what lies from `low` to `high` around it into the host's
-    /// addresses, or jumps to `miss`. Uses RDX.
-    fn find_page(&mut self, low: i32, high: i32, write: bool, miss: DynamicLabel) {
-        if self.find_site(low, high, write, miss) {
+    /// Goes to the slow path unless an address is a multiple of `bytes`.
+    fn check_alignment(&mut self, at: &Address, bytes: u8, slow: DynamicLabel) {
+        self.linear(at);
+        dynasm!(self.asm; .arch x64; test al, (bytes - 1) as i8; jne =>slow);
+    }
+
+    /// Makes the memory at an address the cell, if all that is wanted around it lies on
+    /// one page that may be accessed; else jumps to `miss` with the address in RAX.
+    fn probe_page(&mut self, at: &Address, aligned: bool, wanted: Wanted, miss: DynamicLabel) {
+        if !aligned && self.probe_site_of(at, wanted, miss) {
             return;
         }
-        self.lookup(low, high, write);
+        self.linear(at);
+        if aligned {
+            let slow = self.slow_path();
+            dynasm!(self.asm; .arch x64; test al, (wanted.high - 1) as i8; jne =>slow);
+        }
+        self.cell = Rm::Mem { base: RAX, index: Some(RCX), disp: 0 };
+        if self.probe_site(wanted, miss) {
+            return;
+        }
+        self.lookup(wanted);
         dynasm!(self.asm
             ; .arch x64
             ; jne =>miss
@@ -155,18 +201,20 @@ impl Emitter<'_> {
         );
     }
 
-    /// Looks up the page of RAX + `low` for an access to RAX + `low` up to RAX +
-    /// `high`: RCX is the entry, ZF says whether it will do. Uses RDX.
-    pub fn lookup(&mut self, low: i32, high: i32, write: bool) {
+    /// Looks up the page around RAX: RCX is the entry, ZF says whether it will do.
+    /// Uses RDX.
+    pub fn lookup(&mut self, wanted: Wanted) {
+        let Wanted { low, high, write } = wanted;
         let tag = if write { layout::ENTRY_WRITE } else { layout::ENTRY_READ };
-        if low == 0 {
-            dynasm!(self.asm; .arch x64; mov ecx, eax);
-        } else {
-            dynasm!(self.asm; .arch x64; lea ecx, [rax + low]);
+        const SHIFT: i8 = (12 - layout::ENTRY_SHIFT) as i8;
+        match low {
+            // What comes in from the right is masked.
+            0 if self.bmi2 => dynasm!(self.asm; .arch x64; rorx ecx, eax, SHIFT),
+            0 => dynasm!(self.asm; .arch x64; mov ecx, eax; shr ecx, SHIFT),
+            _ => dynasm!(self.asm; .arch x64; lea ecx, [rax + low]; shr ecx, SHIFT),
         }
         dynasm!(self.asm
             ; .arch x64
-            ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
             ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
             ; add rcx, [r15 + layout::TLB_TABLE as i32]
             ; lea rdx, [rax + (high - 1)]
@@ -181,8 +229,12 @@ impl Emitter<'_> {
     pub fn lookup_outline(&mut self, outline: &Outline) {
         let Outline::Lookup { from, back, slow, bytes, write, clear, at } = *outline else { return };
         dynasm!(self.asm; .arch x64; =>from);
-        if let Some(slot) = clear {
-            dynasm!(self.asm; .arch x64; mov QWORD [r15 + layout::slot(slot) as i32], 0);
+        match clear {
+            Some(Kept::Slot(slot)) => {
+                dynasm!(self.asm; .arch x64; mov QWORD [r15 + layout::slot(slot) as i32], 0);
+            }
+            Some(Kept::Site(site)) => self.void_site(site),
+            None => {}
         }
         // A member's base may be RAX itself: it stays what it was.
         let in_memory = at.is_some_and(|at| at.index == NONE && map::pinned(at.base).is_none());

@@ -22,16 +22,17 @@ mod vectors;
 mod x87;
 
 use super::{Destination, Emitted};
-use crate::ir::{ACC, Code, FlagSet, Inst, NONE, Place, Reg, Share};
+use crate::ir::{ACC, Code, FlagSet, Inst, NONE, Place, Reg};
 use crate::lift::native::File;
 use crate::lift::x87::Plan;
 use crate::lift::{Forms, Source};
 use dynasmrt::{DynamicLabel, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use encode::Rm;
-use flags::FlagState;
+use flags::{FlagState, Recipe};
 use glassbox_cpu::Op;
 use glassbox_cpu::compiled::layout;
 use iced_x86::CpuidFeature;
+use memory::Kept;
 use sites::{SiteMiss, Sites};
 use thunks::Thunks;
 use vectors::Vectors;
@@ -63,8 +64,8 @@ enum Outline {
         slow: DynamicLabel,
         bytes: u8,
         write: bool,
-        /// The group's slot, which is void.
-        clear: Option<u8>,
+        /// The group's translation, which is void.
+        clear: Option<Kept>,
         /// The address, if it is not in RAX.
         at: Option<crate::ir::Address>,
     },
@@ -131,6 +132,11 @@ struct Emitter<'a> {
     loop_vectors: Vectors,
     again: DynamicLabel,
     sites: Option<Sites>,
+    /// Where the translations of groups are.
+    kept: [Kept; crate::opt::SLOTS],
+    /// How the flags of the round before can be made, in a loop that stores none.
+    loop_flags: Option<Recipe>,
+    bmi2: bool,
     x87_plan: Option<Plan>,
     /// The x87 stack in the host's: in the first round of a loop, and in later ones.
     stacks: [Stack; 2],
@@ -178,6 +184,9 @@ pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emit
         loop_vectors: vectors,
         again,
         sites: None,
+        kept: [Kept::Slot(0); crate::opt::SLOTS],
+        loop_flags: if looping { flags::kept_by_loop(code) } else { None },
+        bmi2: std::arch::is_x86_feature_detected!("bmi2"),
         x87_plan: code.x87,
         stacks: [Stack::default(); 2],
     };
@@ -278,8 +287,6 @@ impl Emitter<'_> {
                 self.index = n as usize;
             }
             Inst::Probe { at, bytes, write, aligned, share } => {
-                // A group's slot is no use to aligned accesses: they are alone.
-                debug_assert!(!aligned || share == Share::Alone);
                 self.probe(&at, bytes, write, aligned, share);
                 return;
             }
@@ -333,7 +340,7 @@ impl Emitter<'_> {
             Inst::Leave => {}
         }
         if matches!(inst, Inst::Divide { .. }) {
-            self.flags = FlagState { host: true, memory: false, recipe: None };
+            self.flags = FlagState { host: true, ..FlagState::default() };
         } else if !inst.ends() {
             self.flags_after(inst);
         }

@@ -98,18 +98,18 @@ fn guest_instructions_become_so_many_bytes() {
         15   cmove rax,rcx
         27   bt rax,rcx
         16   bsf rax,rcx
-        104  mov rax,[rbx]
-        109  mov rax,[rbx+rcx*4+10h]
-        104  mov [rbx],rax
-        127  add [rbx],rax
-        114  mov rax,gs:[0]
-        109  push rax
-        108  pop rax
-        146  lock cmpxchg [rbx],rcx
-        137  lock xadd [rbx],rcx
+        105  mov rax,[rbx]
+        110  mov rax,[rbx+rcx*4+10h]
+        105  mov [rbx],rax
+        128  add [rbx],rax
+        115  mov rax,gs:[0]
+        110  push rax
+        109  pop rax
+        147  lock cmpxchg [rbx],rcx
+        138  lock xadd [rbx],rcx
         88   addsd xmm0,xmm1
         72   paddd xmm0,xmm1
-        172  movaps xmm0,[rbx]
+        173  movaps xmm0,[rbx]
         322  fadd st,st(1)
     "#]]
     .assert_eq(&text);

@@ -85,6 +85,11 @@ extern "sysv64" fn run_last(cpu: &mut Cpu, op: *const Op, left: u32, block_rip: 
     unsafe { crate::emit::run_last(cpu, op, left, block_rip) }
 }
 
+/// What a search calls whose target is not in the TLB.
+extern "sysv64" fn refetch(cpu: &mut Cpu) -> u32 {
+    u32::from(cpu.refetch())
+}
+
 /// What `run_out` calls.
 extern "sysv64" fn run_out(cpu: &mut Cpu, op: &Op, left: u32, block_rip: u64) -> u32 {
     cpu.run_out(op, block_rip, left) as u32
@@ -263,7 +268,7 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; and rax, -4096
         ; or rax, [r15 + layout::TLB_GENERATION as i32]
         ; cmp rax, [rcx + layout::ENTRY_EXEC as i32]
-        ; jne >missed
+        ; jne >refetch
         ; mov rax, [r15 + layout::RIP as i32]
         ; add rax, [rcx + layout::ENTRY_ADDEND as i32]
         ; cmp rax, [rdx + 24]
@@ -280,6 +285,20 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; mov [r15 + layout::RIP as i32], rax
         ; mov eax, reason::BLOCKED as i32
         ; jmp extern thunks.exit
+        // Not in the TLB: after a switch of address spaces most are not.
+        ; refetch:
+    );
+    spill(&mut asm);
+    release_float(&mut asm);
+    dynasm!(asm
+        ; .arch x64
+        ; mov rdi, r15
+        ; mov rax, QWORD refetch as *const () as usize as i64
+        ; call rax
+        ; test eax, eax
+        ; jne ->go_on
+        ; mov eax, reason::LOOKUP as i32
+        ; jmp ->spilled
     );
 
     thunks.float = base + asm.offset().0;
