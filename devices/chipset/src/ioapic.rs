@@ -4,6 +4,8 @@
 //! business, so the polarity bit of an entry can be written and read but turns
 //! nothing around.
 
+use std::fmt;
+
 use glassbox_device_api::{AccessSize, Device, Mmio, ResetKind, RestoreError, SaveRestore};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,24 @@ pub struct IoApic {
     /// Bit per pin: asserted.
     levels: u32,
     outgoing: Vec<InterruptMessage>,
+}
+
+/// What a person wants to know: the redirection table.
+impl fmt::Display for IoApic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "I/O APIC {}", self.id)?;
+        for (pin, entry) in self.table.iter().enumerate() {
+            let level = if self.levels & 1 << pin == 0 { "low" } else { "high" };
+            write!(f, "pin {pin:2} {level:4} vector {:#04x} ", *entry as u8)?;
+            let has = |bit: u64, yes, no| if entry & bit != 0 { yes } else { no };
+            let trigger = if is_level(*entry) { "level" } else { "edge" };
+            let mode = entry >> 8 & 7;
+            let (logical, low) = (has(1 << 11, "logical", "physical"), has(1 << 13, "active-low ", ""));
+            write!(f, "{trigger} {low}{logical} to {:#04x} mode {mode} ", entry >> 56)?;
+            writeln!(f, "{}{}", has(REMOTE_IRR, "remote-irr ", ""), has(MASKED, "masked", "open"))?;
+        }
+        Ok(())
+    }
 }
 
 impl Default for IoApic {

@@ -1,9 +1,11 @@
-//! PC chipset devices: PIC, PIT, DMA, RTC, i8042, APICs, HPET, ACPI PM, system control ports.
+//! PC chipset devices: PIC, PIT, DMA, RTC, i8042, APICs, HPET, ACPI PM, system control ports,
+//! and VMware's backdoor.
 //!
 //! A device with ports in several places numbers them in one space of offsets and
 //! lists the conventional places as `WINDOWS`.
 
 pub mod acpi_pm;
+pub mod backdoor;
 mod bytes;
 pub mod debug_exit;
 pub mod dma;
@@ -20,6 +22,7 @@ pub mod rtc;
 pub mod system_control;
 
 pub use acpi_pm::{AcpiPm, AcpiPmSavedV1};
+pub use backdoor::{Backdoor, BackdoorSavedV1};
 pub use debug_exit::{DebugExit, ExitRequest};
 pub use dma::{Dma, DmaSavedV1};
 pub use hpet::{Hpet, HpetLines, HpetSavedV1};
@@ -28,7 +31,7 @@ pub use ioapic::{IoApic, IoApicSavedV1};
 pub use lapic::{LocalApic, LocalApicConfig, LocalApicSavedV1};
 pub use message::InterruptMessage;
 pub use pic::{Pic, PicSavedV1};
-pub use pit::{PIT_HZ, Pit, PitSavedV1};
+pub use pit::{PIT_HZ, Pit, PitSavedV1, SpeakerSink, Wave};
 pub use post_code::{PostCode, PostCodeSavedV1};
 pub use reset_control::{ResetControl, ResetControlSavedV1};
 pub use rtc::{CMOS_SIZE, Rtc, RtcSavedV1};

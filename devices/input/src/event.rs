@@ -15,6 +15,26 @@ impl Buttons {
     pub const RIGHT: Self = Self(1 << 1);
     /// The middle button.
     pub const MIDDLE: Self = Self(1 << 2);
+
+    /// The button that a script calls `left`, `right` or `middle`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "left" => Some(Self::LEFT),
+            "right" => Some(Self::RIGHT),
+            "middle" => Some(Self::MIDDLE),
+            _ => None,
+        }
+    }
+
+    /// These buttons and the others pressed.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// These buttons without the others.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
 }
 
 /// One thing that a person did.
@@ -53,4 +73,22 @@ pub enum InputEvent {
         /// What is pressed now.
         buttons: Buttons,
     },
+}
+
+/// A pixel of a screen of `size` pixels as one of `largest` + 1 places: the edges meet.
+pub fn place(at: u32, size: u32, largest: u32) -> u32 {
+    let last = u64::from(size.saturating_sub(1)).max(1);
+    (u64::from(at).min(last) * u64::from(largest) / last) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn the_edges_of_screen_and_tablet_meet() {
+        assert_eq!((place(0, 640, 0x7fff), place(639, 640, 0x7fff)), (0, 0x7fff));
+        assert_eq!(place(9999, 640, 0x7fff), 0x7fff);
+        assert_eq!(place(0, 0, 0x7fff), 0);
+    }
 }

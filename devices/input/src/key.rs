@@ -195,6 +195,35 @@ impl Key {
         }
     }
 
+    /// The code of Linux' input layer, `KEY_…`: that of set 1 for the keys that it has
+    /// without a prefix (Linux, `input-event-codes.h`).
+    pub fn evdev(self) -> u16 {
+        match self {
+            Self::IntlRo => 89,
+            Self::NumpadEnter => 96,
+            Self::ControlRight => 97,
+            Self::NumpadDivide => 98,
+            Self::PrintScreen => 99,
+            Self::AltRight => 100,
+            Self::Home => 102,
+            Self::ArrowUp => 103,
+            Self::PageUp => 104,
+            Self::ArrowLeft => 105,
+            Self::ArrowRight => 106,
+            Self::End => 107,
+            Self::ArrowDown => 108,
+            Self::PageDown => 109,
+            Self::Insert => 110,
+            Self::Delete => 111,
+            Self::Pause => 119,
+            Self::IntlYen => 124,
+            Self::MetaLeft => 125,
+            Self::MetaRight => 126,
+            Self::ContextMenu => 127,
+            key => key.set1(),
+        }
+    }
+
     pub(crate) const fn set1(self) -> u16 {
         self.codes().0
     }
@@ -226,6 +255,14 @@ mod tests {
             assert!(!names.contains(alias));
             assert_eq!(Key::from_name(alias), Some(*key));
         }
+    }
+
+    #[test]
+    fn every_key_has_a_code_of_the_input_layer() {
+        let codes: BTreeSet<u16> = Key::ALL.iter().map(|key| key.evdev()).collect();
+        assert_eq!(codes.len(), Key::ALL.len());
+        assert!(codes.iter().all(|code| (1..=127).contains(code)));
+        assert_eq!((Key::Escape.evdev(), Key::F12.evdev(), Key::IntlBackslash.evdev()), (1, 88, 86));
     }
 
     #[test]

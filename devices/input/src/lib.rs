@@ -16,7 +16,7 @@ mod layout;
 mod script;
 
 pub use encode::{Held, ScanSet, encode};
-pub use event::{Buttons, InputEvent};
+pub use event::{Buttons, InputEvent, place};
 pub use key::Key;
 pub use layout::{Layout, Stroke};
 pub use script::{KeyScript, ScriptError, Step, keys};

@@ -131,6 +131,11 @@ impl PciBus {
         self.functions.keys().copied()
     }
 
+    /// What a function responds to now; nothing where there is no function.
+    pub fn mappings_of(&self, at: FunctionAddress) -> Vec<BarMapping> {
+        self.functions.get(&at).map(|slot| slot.device.mappings()).unwrap_or_default()
+    }
+
     /// Whether an access in CF8h to CFFh (by offset) is a configuration access;
     /// others belong to whatever else has the port.
     pub const fn claims(offset: u16, size: AccessSize) -> bool {

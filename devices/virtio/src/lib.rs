@@ -11,6 +11,7 @@
 //! | `device` | [`VirtioDevice`] and [`Rings`] |
 //! | `pci` | the PCI transport: registers, capabilities, interrupts |
 //! | `block` | the block device |
+//! | `input` | keyboard and tablet |
 //!
 //! The driver is hostile. What breaks the rules of a queue (an index that runs
 //! away, a descriptor chain that loops or leaves memory) puts the device into
@@ -18,6 +19,7 @@
 
 mod block;
 mod device;
+mod input;
 mod pci;
 mod queue;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod testing;
 
 pub use block::{VirtioBlock, VirtioBlockConfig, VirtioBlockSavedV1};
 pub use device::{DeviceKind, Rings, VirtioDevice};
+pub use input::{InputKind, VirtioInput, VirtioInputSavedV1};
 pub use pci::{Interface, VirtioPci, VirtioPciConfig, VirtioPciSavedV1};
 pub use queue::{Chain, QueueError, QueueSavedV1, Segment};
 

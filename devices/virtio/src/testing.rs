@@ -6,7 +6,7 @@ use glassbox_pci::PciDevice;
 use glassbox_testkit::{Bench, MemoryDisk};
 
 use crate::pci::{Interface, VirtioPci, VirtioPciConfig};
-use crate::{VirtioBlock, VirtioBlockConfig, feature};
+use crate::{VirtioBlock, VirtioBlockConfig, VirtioDevice, feature};
 
 pub(crate) const LINE: u32 = 5;
 /// Where queue `n` has its rings, how large it is, and where buffers are.
@@ -19,12 +19,13 @@ const NEXT: u16 = 1;
 pub(crate) const WRITE: u16 = 2;
 pub(crate) const INDIRECT: u16 = 4;
 
-/// A block device, its disk, and the driver's own state.
-pub(crate) struct Driver {
+/// A device, and the driver's own state.
+pub(crate) struct Driver<D = VirtioBlock> {
     pub bench: Bench,
     pub memory: GuestMemory,
+    /// What a block device is over.
     pub disk: MemoryDisk,
-    pub pci: VirtioPci<VirtioBlock>,
+    pub pci: VirtioPci<D>,
     pub available: [u16; 2],
     pub used: [u16; 2],
     pub features: u64,
@@ -41,14 +42,24 @@ impl Driver {
     }
 
     pub fn with(disk: MemoryDisk, queues: u16, interface: Interface) -> Self {
-        let bench = Bench::new();
-        let memory = GuestMemory::new(4 << 20).unwrap();
         let config = VirtioBlockConfig { serial: "glass-0001".into(), queues, ..Default::default() };
         let device = VirtioBlock::new(Box::new(disk.clone()), config);
+        let mut driver = Driver::of(device, interface);
+        driver.disk = disk;
+        driver
+    }
+}
+
+impl<D: VirtioDevice> Driver<D> {
+    /// A machine with this device, bus mastering on.
+    pub fn of(device: D, interface: Interface) -> Self {
+        let bench = Bench::new();
+        let memory = GuestMemory::new(4 << 20).unwrap();
         let connect =
             VirtioPciConfig { memory: memory.clone(), line: bench.line(LINE), msi: bench.msi(), interface };
         let mut pci = VirtioPci::new(device, connect).unwrap();
         pci.config_write(4, 7, 3);
+        let disk = MemoryDisk::new(Vec::new());
         Self { bench, memory, disk, pci, available: [0; 2], used: [0; 2], features: 0 }
     }
 

@@ -1,9 +1,10 @@
 //! The command line's grammar.
 
-use crate::display::Display;
+use crate::display::{Display, Periodic};
 use crate::drives::{Bus, DriveSpec, Media, parse_boot};
 use crate::firmware::FirmwareArg;
 use crate::image::ImageArgs;
+use crate::monitor::MonitorTarget;
 use crate::serial::SerialTarget;
 use crate::units::{parse_clock, parse_count, parse_debug_status, parse_duration, parse_port, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -85,6 +86,36 @@ impl From<Engine> for EngineChoice {
     }
 }
 
+/// Where the PC speaker is heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// Nowhere.
+    None,
+    /// In a WAV file.
+    Wav(PathBuf),
+}
+
+impl Sound {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            None if text == "none" => Ok(Self::None),
+            Some(("wav", path)) if !path.is_empty() => Ok(Self::Wav(path.into())),
+            _ => Err("give none or wav=F".into()),
+        }
+    }
+}
+
+/// Keyboard and pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Input {
+    /// Those of the i8042; with a screen the pointer of VMware's backdoor, for who looks for it
+    Ps2,
+    /// The same, and CPUID names VMware, without which Linux does not look
+    Vmmouse,
+    /// A virtio keyboard and a virtio tablet, too
+    Virtio,
+}
+
 fn parse_layout(name: &str) -> Result<Layout, String> {
     Layout::from_name(name).ok_or_else(|| "give us, uk, de or fr".to_owned())
 }
@@ -164,15 +195,25 @@ pub struct RunArgs {
     #[arg(long, value_name = "ORDER", value_parser = BootOrder::parse)]
     pub boot: Option<BootOrder>,
 
-    /// The screen: none, vga (an adapter whose picture nobody is shown), window, or
-    /// vnc=ADDRESS:PORT[,password-file=F] [default: vga where drives are booted, none for kernels]
+    /// The screen: none, vga (an adapter whose picture nobody is shown), text (in the terminal, whose
+    /// keys are the guest's then), window, or vnc=ADDRESS:PORT[,password-file=F] [default: vga where drives are booted, none for kernels]
     #[arg(long, value_name = "WHERE", value_parser = Display::parse)]
     pub display: Option<Display>,
 
     /// Press keys: `wait "boot:"; type "linux\n"; wait 2s; key ctrl-alt-f2`. What is waited for is
-    /// a regular expression on the text screen or in serial output
+    /// a regular expression on the text screen or in serial output, or a picture: `wait screen
+    /// stable 2s; click 100,200`
     #[arg(long, value_name = "SCRIPT")]
     pub keys: Option<KeyScript>,
+
+    /// Keyboard and pointer: ps2; vmmouse, with a processor that says it is VMware's, so that guests
+    /// take the pointer that knows places; or virtio for a keyboard and a tablet on the PCI bus
+    #[arg(long, value_enum, value_name = "KIND", default_value = "ps2")]
+    pub input: Input,
+
+    /// The PC speaker: none, or wav=F for a file
+    #[arg(long, value_name = "WHERE", value_parser = Sound::parse, default_value = "none")]
+    pub sound: Sound,
 
     /// Keyboard that the guest is set to, for --keys and VNC: us, uk, de or fr
     #[arg(long, value_name = "LAYOUT", default_value = "us", value_parser = parse_layout)]
@@ -182,6 +223,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "F")]
     pub screenshot: Option<PathBuf>,
 
+    /// Write the screen to DIR as 000001.png, 000002.png and so on, each DUR of guest time
+    #[arg(long, value_name = "DUR,DIR", value_parser = Periodic::parse)]
+    pub screenshot_every: Option<Periodic>,
+
     /// Write the text screen to a file at the end
     #[arg(long, value_name = "F")]
     pub screen_text: Option<PathBuf>,
@@ -190,6 +235,11 @@ pub struct RunArgs {
     /// (give it twice for COM2) [default: stdio]
     #[arg(long, value_name = "WHERE", value_parser = SerialTarget::parse)]
     pub serial: Vec<SerialTarget>,
+
+    /// Take commands for the machine from stdio (COM1 has it no more then), or from clients of
+    /// tcp=127.0.0.1:PORT or unix=PATH; on a terminal Ctrl-A c leads to them, too
+    #[arg(long, value_name = "WHERE", value_parser = MonitorTarget::parse)]
+    pub monitor: Option<MonitorTarget>,
 
     /// What executes guest instructions
     #[arg(long, value_enum, default_value = "auto")]

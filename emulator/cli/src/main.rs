@@ -6,6 +6,7 @@ mod display;
 mod drives;
 mod firmware;
 mod image;
+mod monitor;
 mod outcome;
 mod run;
 mod serial;

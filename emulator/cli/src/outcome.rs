@@ -13,6 +13,9 @@ pub const INTERRUPTED: u8 = 130;
 /// A limit ended the run, as `timeout(1)` says it.
 pub const LIMIT: u8 = 124;
 
+/// The word for `exit` in the statistics of a run that goes on.
+pub const STILL_RUNNING: &str = "none yet";
+
 /// The exit code, and what to tell the user about it.
 pub fn explain(outcome: &Outcome) -> (u8, Option<String>) {
     match outcome {

@@ -1,12 +1,13 @@
 //! `glassbox run`.
 
-use crate::args::RunArgs;
-use crate::display::{self, Display, KeyPlayer, Listening, Published, WatchedScreen};
+use crate::args::{Input, RunArgs, Sound};
+use crate::display::{self, Display, KeyPlayer, Listening, Published, TextDisplay, WatchedScreen};
 use crate::drives::{self, Bus, DriveSpec, Kind, Media};
 use crate::firmware::display_rom;
-use crate::serial::{self, Flush};
+use crate::monitor::{Door, Monitor, MonitorTarget};
+use crate::serial::{self, Flush, SerialTarget};
 use crate::stats::RunStats;
-use crate::terminal::{RawMode, tell};
+use crate::terminal::{Kept, RawMode, tell};
 use crate::watch::{Patterns, Watched};
 use crate::{builtin, outcome, terminal};
 use anyhow::{Context, bail};
@@ -16,8 +17,9 @@ use glassbox_machine::{
     Module, Outcome, Stop, TraceWriter,
 };
 use glassbox_screen::Screen;
+use glassbox_sound::WavSpeaker;
 use std::fs::{File, Metadata};
-use std::io::Read;
+use std::io::{IsTerminal, Read, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,7 +99,8 @@ fn run_guest(
     flush: &mut Flush,
     shown: Published,
 ) -> anyhow::Result<(Machine, Outcome)> {
-    let uses_stdio = args.serial.is_empty() || args.serial.contains(&serial::SerialTarget::Stdio);
+    let serial_targets = serial_targets(args)?;
+    let uses_stdio = serial_targets.contains(&SerialTarget::Stdio);
     let mut config = MachineConfig::new(boot.source);
     config.memory = args.memory;
     config.model = args.cpu.clone();
@@ -106,6 +109,14 @@ fn run_guest(
     config.engine = args.engine.into();
     config.jit_cache = args.jit_cache;
     config.control = control.clone();
+    if let Sound::Wav(path) = &args.sound {
+        let wav = WavSpeaker::new(create(path, "--sound wav=")?);
+        config.speaker = Some(Box::new(wav.context("--sound wav= cannot be written: is the disk full?")?));
+    }
+    if args.input == Input::Vmmouse {
+        config.model = config.model.under_vmware();
+    }
+    config.virtio_input = args.input == Input::Virtio;
     match args.display {
         Some(Display::None) => config.display = None,
         Some(_) => config.display = Some(DisplayConfig::default()),
@@ -124,13 +135,30 @@ fn run_guest(
     if matches!(args.display, Some(Display::Vnc(_) | Display::Window)) {
         config.screen_watchers.push(Box::new(shown));
     }
-    let keys = args.keys.as_ref().map(|script| KeyPlayer::new(script, args.keyboard_layout, control.clone()));
-    let keys = keys.transpose()?;
-    if let Some(player) = &keys {
+    if let Some(periodic) = &args.screenshot_every {
+        config.screen_watchers.push(Box::new(periodic.start()?));
+    }
+    let player = KeyPlayer::new(args.keyboard_layout, control.clone());
+    if let Some(script) = &args.keys {
+        player.add(script).context("--keys")?;
+    }
+    let may_type = args.keys.is_some() || args.monitor.is_some() || stdin().is_terminal();
+    if may_type {
         config.screen_watchers.push(Box::new(player.clone()));
     }
     let order = args.boot.as_ref().map(|order| order.0.as_slice()).unwrap_or_default();
-    config.drives = drives::open_all(&boot.drives, order, args.clock, control)?;
+    let opened = drives::open_all(&boot.drives, order, args.clock, control)?;
+    let monitor = Monitor::new(control.clone(), player.clone(), Door::of(&opened, control));
+    config.drives = opened.into_iter().map(|opened| opened.config).collect();
+    let _kept = Kept::new();
+    let _text = match &args.display {
+        Some(Display::Text) => {
+            let (text, watcher) = TextDisplay::start(args.keyboard_layout, control, monitor.clone())?;
+            config.screen_watchers.push(watcher);
+            Some(text)
+        }
+        _ => None,
+    };
     let trace = args.trace.as_deref().map(|path| create(path, "--trace")).transpose()?;
 
     stop_on_signals(control.clone())?;
@@ -142,14 +170,17 @@ fn run_guest(
         }
     }
     if let Some(target) = &args.debugcon {
-        config.debug_console = target.open(control, flush)?;
+        config.debug_console = target.open(control, &monitor, flush)?;
     }
-    config.serial = watched(serial::open_all(&args.serial, control, flush)?, args, control);
-    if let Some(player) = keys {
+    config.serial = watched(serial::open_all(&serial_targets, control, &monitor, flush)?, args, control);
+    if may_type {
         let listen = |port| -> Box<dyn CharBackend> { Box::new(Listening::new(port, player.clone())) };
         config.serial = config.serial.map(|port| port.map(listen));
     }
     let mut machine = Machine::new(config)?;
+    if let Some(target) = &args.monitor {
+        target.serve(monitor)?;
+    }
     if let Some(trace) = trace {
         machine.set_observer(Some(Box::new(TraceWriter::new(trace))));
     }
@@ -159,6 +190,21 @@ fn run_guest(
     let limits = Limits { time: args.timeout, instructions: args.max_instructions };
     let outcome = machine.run(limits)?;
     Ok((machine, outcome))
+}
+
+/// What the serial ports are connected to. The monitor or the text screen on
+/// standard input has it for itself.
+fn serial_targets(args: &RunArgs) -> anyhow::Result<Vec<SerialTarget>> {
+    let monitor = args.monitor == Some(MonitorTarget::Stdio);
+    let owners = [monitor, args.display == Some(Display::Text), args.serial.contains(&SerialTarget::Stdio)];
+    if owners.into_iter().filter(|owner| *owner).count() > 1 {
+        bail!("the monitor, --display text and a serial port share one terminal: give others tcp= or unix=");
+    }
+    Ok(match args.serial.as_slice() {
+        [] if monitor || args.display == Some(Display::Text) => vec![SerialTarget::None],
+        [] => vec![SerialTarget::Stdio],
+        targets => targets.to_vec(),
+    })
 }
 
 fn patterns(args: &RunArgs) -> Patterns {

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 const PREFIX: u8 = 0x01;
 const HELP: &str = "\r\n\
     Ctrl-A x       quit\r\n\
+    Ctrl-A c       the monitor: commands to the machine\r\n\
     Ctrl-A h       this help\r\n\
     Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
 
@@ -49,15 +50,75 @@ pub fn leave() {
     }
 }
 
+/// The terminal as a shell has it, for as long as the value lives, whatever it was before.
+pub struct Cooked {
+    was_raw: bool,
+}
+
+impl Cooked {
+    pub fn new() -> Self {
+        let was_raw = is_raw();
+        leave();
+        Self { was_raw }
+    }
+}
+
+impl Drop for Cooked {
+    fn drop(&mut self) {
+        if self.was_raw && crossterm::terminal::enable_raw_mode().is_err() {
+            log::warn!("the terminal stays in line mode");
+        }
+    }
+}
+
+/// Gives the terminal back as it was found, even where somebody reads a line when
+/// the machine ends.
+pub struct Kept {
+    #[cfg(unix)]
+    settings: Option<nix::sys::termios::Termios>,
+}
+
+impl Kept {
+    pub fn new() -> Self {
+        Self {
+            #[cfg(unix)]
+            settings: nix::sys::termios::tcgetattr(std::io::stdin()).ok(),
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(settings) = &self.settings {
+            use nix::sys::termios::{SetArg, tcsetattr};
+            let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, settings);
+        }
+    }
+}
+
 /// What the user typed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Typed {
     /// For the guest.
     Bytes(Vec<u8>),
+    /// For us.
+    Command(Pressed),
+}
+
+/// Whom a key is for, and what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pressed {
+    /// The guest's.
+    Guest,
+    /// Ours, and nothing yet, or nothing at all.
+    Nothing,
     /// Ctrl-A x.
     Quit,
     /// Ctrl-A h.
     Help,
+    /// Ctrl-A c.
+    Monitor,
 }
 
 /// Takes the keys that are ours out of what is typed.
@@ -67,21 +128,32 @@ pub struct KeyFilter {
 }
 
 impl KeyFilter {
+    /// Takes a key: whether it is Ctrl-A, and the character that it is.
+    pub fn key(&mut self, is_prefix: bool, character: Option<char>) -> Pressed {
+        match (std::mem::take(&mut self.prefixed), character) {
+            (false, _) if is_prefix => {
+                self.prefixed = true;
+                Pressed::Nothing
+            }
+            (false, _) => Pressed::Guest,
+            (true, _) if is_prefix => Pressed::Guest,
+            (true, Some('x' | 'X')) => Pressed::Quit,
+            (true, Some('c' | 'C')) => Pressed::Monitor,
+            (true, Some('h' | 'H' | '?')) => Pressed::Help,
+            // Any other key after Ctrl-A is dropped.
+            (true, _) => Pressed::Nothing,
+        }
+    }
+
     /// Splits `input` into what the guest gets and what is for us, in order.
     pub fn feed(&mut self, input: &[u8]) -> Vec<Typed> {
         let mut typed = Vec::new();
-        let send = |typed: &mut Vec<Typed>, byte| match typed.last_mut() {
-            Some(Typed::Bytes(bytes)) => bytes.push(byte),
-            _ => typed.push(Typed::Bytes(vec![byte])),
-        };
         for &byte in input {
-            match (std::mem::take(&mut self.prefixed), byte) {
-                (false, PREFIX) => self.prefixed = true,
-                (true, b'x' | b'X') => typed.push(Typed::Quit),
-                (true, b'h' | b'H' | b'?') => typed.push(Typed::Help),
-                // Any other key after Ctrl-A is dropped, but for Ctrl-A itself.
-                (true, byte) if byte != PREFIX => {}
-                (_, byte) => send(&mut typed, byte),
+            match (self.key(byte == PREFIX, Some(char::from(byte))), typed.last_mut()) {
+                (Pressed::Nothing, _) => {}
+                (Pressed::Guest, Some(Typed::Bytes(bytes))) => bytes.push(byte),
+                (Pressed::Guest, _) => typed.push(Typed::Bytes(vec![byte])),
+                (pressed, _) => typed.push(Typed::Command(pressed)),
             }
         }
         typed
@@ -119,7 +191,14 @@ mod tests {
         let mut filter = KeyFilter::default();
         assert_eq!(filter.feed(b"ab\x01\x01c"), [Typed::Bytes(b"ab\x01c".to_vec())]);
         assert_eq!(filter.feed(b"a\x01"), [Typed::Bytes(b"a".to_vec())]);
-        assert_eq!(filter.feed(b"xb"), [Typed::Quit, Typed::Bytes(b"b".to_vec())], "across reads");
-        assert_eq!(filter.feed(b"\x01h\x01z"), [Typed::Help]);
+        assert_eq!(
+            filter.feed(b"xb"),
+            [Typed::Command(Pressed::Quit), Typed::Bytes(b"b".to_vec())],
+            "across reads"
+        );
+        assert_eq!(
+            filter.feed(b"\x01h\x01z\x01c"),
+            [Typed::Command(Pressed::Help), Typed::Command(Pressed::Monitor)]
+        );
     }
 }

@@ -24,6 +24,16 @@ pub trait CpuBus: Send {
         let _ = port;
         u32::MAX >> (32 - 8 * u32::from(size.clamp(1, 4)))
     }
+    /// VMware's backdoor: `IN EAX, DX` from [`backdoor::PORT`] with [`backdoor::MAGIC`] in
+    /// EAX is a call whose arguments and answer are in EAX, EBX, ECX, EDX, ESI and EDI,
+    /// here in this order. False, with nothing done, where it is a port as any other.
+    ///
+    /// [`backdoor::PORT`]: glassbox_x86_spec::backdoor::PORT
+    /// [`backdoor::MAGIC`]: glassbox_x86_spec::backdoor::MAGIC
+    fn backdoor(&mut self, registers: &mut [u32; 6]) -> bool {
+        let _ = registers;
+        false
+    }
     /// Writes `size` (1, 2 or 4) bytes to an I/O port.
     fn port_write(&mut self, port: u16, size: u8, value: u32) {
         let _ = (port, size, value);

@@ -1,10 +1,12 @@
 //! How other threads stop, wake and feed a running machine.
 
+use crate::Machine;
 use glassbox_cpu::CpuSignals;
 use glassbox_input::InputEvent;
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// Why somebody outside of the guest ended the run.
@@ -20,6 +22,23 @@ pub enum Stop {
     Failed(String),
 }
 
+/// What the thread that runs the machine is to do with it.
+type Task = Box<dyn FnOnce(&mut Machine) + Send>;
+
+/// Tasks that wait, oldest first.
+#[derive(Default)]
+struct Tasks {
+    waiting: VecDeque<Task>,
+    /// Nobody will do any.
+    closed: bool,
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks").field("waiting", &self.waiting.len()).field("closed", &self.closed).finish()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     processors: Mutex<Vec<Arc<CpuSignals>>>,
@@ -29,6 +48,9 @@ struct Inner {
     /// Keys and pointer, oldest first.
     events: Mutex<VecDeque<InputEvent>>,
     power_button: AtomicBool,
+    tasks: Mutex<Tasks>,
+    has_tasks: AtomicBool,
+    paused: AtomicBool,
     /// When the run under way is out of time.
     end: Mutex<Option<Instant>>,
     woken: Mutex<bool>,
@@ -82,6 +104,58 @@ impl Control {
     pub fn press_power_button(&self) {
         self.0.power_button.store(true, Ordering::Release);
         self.input_ready();
+    }
+
+    /// Stops the guest and its time, or lets it go on.
+    pub fn set_paused(&self, paused: bool) {
+        self.0.paused.store(paused, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether the guest is to stand still.
+    pub fn is_paused(&self) -> bool {
+        self.0.paused.load(Ordering::Acquire)
+    }
+
+    /// Has the thread that runs the machine call `question` with it, between two
+    /// instructions, and waits for the answer. `None` where no machine runs any more.
+    pub fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Machine) -> R + Send + 'static,
+    ) -> Option<R> {
+        let (answer, answered) = mpsc::channel();
+        {
+            let mut tasks = lock(&self.0.tasks);
+            if tasks.closed {
+                return None;
+            }
+            tasks.waiting.push_back(Box::new(move |machine| {
+                // Whoever asked may have gone.
+                let _ = answer.send(question(machine));
+            }));
+        }
+        self.0.has_tasks.store(true, Ordering::Release);
+        self.wake();
+        answered.recv().ok()
+    }
+
+    pub(crate) fn next_task(&self) -> Option<Task> {
+        if !self.0.has_tasks.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut tasks = lock(&self.0.tasks);
+        let task = tasks.waiting.pop_front();
+        self.0.has_tasks.store(!tasks.waiting.is_empty(), Ordering::Release);
+        task
+    }
+
+    /// From here on tasks are done, or refused; those that wait are dropped then.
+    pub(crate) fn set_takes_tasks(&self, takes: bool) {
+        let mut tasks = lock(&self.0.tasks);
+        tasks.closed = !takes;
+        if !takes {
+            tasks.waiting.clear();
+        }
     }
 
     pub(crate) fn take_power_button(&self) -> bool {

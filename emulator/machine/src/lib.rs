@@ -17,7 +17,7 @@
 //! | `run` | the run loop |
 //! | `screen`, `input` | who looks at the screen; keys and pointer |
 //! | `control` | how other threads stop, wake and feed the machine |
-//! | `report`, `stats`, `trace` | looking at it |
+//! | `inspect`, `report`, `stats`, `trace` | looking at it |
 
 mod bios;
 mod board;
@@ -29,6 +29,7 @@ mod control;
 mod engine;
 mod error;
 mod input;
+mod inspect;
 mod interrupts;
 mod machine;
 mod report;
@@ -46,8 +47,10 @@ pub use config::{
 pub use control::{Control, Stop};
 pub use engine::EngineChoice;
 pub use error::MachineError;
-pub use glassbox_display::{Changes, Frame, TextCell, TextScreen};
+pub use glassbox_chipset::{SpeakerSink, Wave};
+pub use glassbox_display::{Changes, Cursor, Frame, TextCell, TextScreen, cp437_to_char};
 pub use glassbox_services::BootDevice;
+pub use inspect::Topic;
 pub use machine::Machine;
 pub use report::CrashReport;
 pub use run::{Limits, Outcome};

@@ -9,7 +9,7 @@ use crate::input::Pointer;
 use crate::interrupts::Init;
 use crate::screen::ScreenLook;
 use crate::stats::{DeviceStats, ExitStats, Stats, TlbStats};
-use crate::{BootSource, ClockMode, Control, CrashReport, MachineConfig, MachineError, boot};
+use crate::{BootSource, ClockMode, Control, MachineConfig, MachineError, boot};
 use glassbox_cpu::{Cpu, CpuSignals, Observer};
 use glassbox_device_api::{ResetKind, VmClock, VmTime};
 use glassbox_display::{Changes, Frame, TextScreen};
@@ -71,7 +71,9 @@ impl Machine {
             legacy: config.boot.has_firmware(),
             drives: config.drives,
             display: config.display,
+            virtio_input: config.virtio_input,
         })?;
+        board.devices.pit.set_speaker(config.speaker);
         if let BootSource::Firmware(firmware) = &config.boot {
             let processor = [config.model.signature(), crate::bios::PROCESSOR_FEATURES];
             board.add_firmware(firmware, config.flash, processor)?;
@@ -138,11 +140,6 @@ impl Machine {
         &self.cpu
     }
 
-    /// What the processor was doing, and how it came there.
-    pub fn crash_report(&self) -> CrashReport {
-        CrashReport::of(&self.cpu)
-    }
-
     /// Copies guest physical memory, RAM or ROM, into `to`.
     ///
     /// # Errors
@@ -187,7 +184,10 @@ impl Machine {
     }
 
     /// The reset line: devices and processor start anew, and so does the kernel.
-    pub(crate) fn reset(&mut self) -> Result<(), MachineError> {
+    ///
+    /// # Errors
+    /// [`MachineError`] where the kernel cannot be loaded again.
+    pub fn reset(&mut self) -> Result<(), MachineError> {
         self.resets += 1;
         log::info!("reset");
         lock(&self.board).reset(ResetKind::Warm);

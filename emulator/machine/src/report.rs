@@ -109,29 +109,25 @@ impl CrashReport {
         }
         Ok(())
     }
+}
 
-    fn write_registers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let s = &self.state;
-        for (row, names) in GPR_NAMES.chunks(4).enumerate() {
-            for (n, name) in names.iter().enumerate() {
-                write!(f, "  {name:>3} {:016x}", s.regs[4 * row + n])?;
-            }
-            writeln!(f)?;
+/// Registers, segments and control registers of `s`.
+pub(crate) fn write_registers(s: &CpuState, f: &mut dyn fmt::Write) -> fmt::Result {
+    for (row, names) in GPR_NAMES.chunks(4).enumerate() {
+        for (n, name) in names.iter().enumerate() {
+            write!(f, "  {name:>3} {:016x}", s.regs[4 * row + n])?;
         }
-        writeln!(f, "  rip {:016x}  flags {:08x}  cpl {}", s.rip, s.rflags().bits(), s.cpl)?;
-        let (cr0, cr4, efer) = (s.cr0.bits(), s.cr4.bits(), s.efer.bits());
-        writeln!(f, "  cr0 {cr0:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {cr4:08x}  efer {efer:x}", s.cr2, s.cr3)?;
-        let named = SEGMENT_NAMES.iter().zip(&s.segs);
-        for (name, seg) in named.chain([(&"ldtr", &s.ldtr), (&"tr", &s.tr)]) {
-            let (base, limit) = (seg.base, seg.limit);
-            writeln!(
-                f,
-                "  {name:>4} {:04x} base {base:x} limit {limit:x} attr {:04x}",
-                seg.selector, seg.attr
-            )?;
-        }
-        writeln!(f, "  gdt {:x}+{:x}  idt {:x}+{:x}", s.gdtr.base, s.gdtr.limit, s.idtr.base, s.idtr.limit)
+        writeln!(f)?;
     }
+    writeln!(f, "  rip {:016x}  flags {:08x}  cpl {}", s.rip, s.rflags().bits(), s.cpl)?;
+    let (cr0, cr4, efer) = (s.cr0.bits(), s.cr4.bits(), s.efer.bits());
+    writeln!(f, "  cr0 {cr0:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {cr4:08x}  efer {efer:x}", s.cr2, s.cr3)?;
+    let named = SEGMENT_NAMES.iter().zip(&s.segs);
+    for (name, seg) in named.chain([(&"ldtr", &s.ldtr), (&"tr", &s.tr)]) {
+        let (base, limit) = (seg.base, seg.limit);
+        writeln!(f, "  {name:>4} {:04x} base {base:x} limit {limit:x} attr {:04x}", seg.selector, seg.attr)?;
+    }
+    writeln!(f, "  gdt {:x}+{:x}  idt {:x}+{:x}", s.gdtr.base, s.gdtr.limit, s.idtr.base, s.idtr.limit)
 }
 
 impl fmt::Display for CrashReport {
@@ -140,7 +136,7 @@ impl fmt::Display for CrashReport {
         writeln!(f, "after {} instructions, in {bits}-bit code. Last faults:", self.state.retired)?;
         self.write_faults(f)?;
         writeln!(f, "registers:")?;
-        self.write_registers(f)?;
+        write_registers(&self.state, f)?;
         writeln!(f, "code:")?;
         if self.code.is_empty() {
             writeln!(f, "  there is no readable memory at rip")?;

@@ -9,7 +9,7 @@ use crate::bus::processor::lock;
 use crate::interrupts::Init;
 use crate::{CrashReport, Machine, MachineError, Stop};
 use glassbox_cpu::Exit;
-use glassbox_device_api::VmTime;
+use glassbox_device_api::{Device, VmTime};
 use glassbox_x86_spec::control::Flags;
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,11 @@ impl Machine {
         let end = limits.time.and_then(|time| start.checked_add(time));
         self.control.set_end(end);
         self.clock.start();
+        self.control.set_takes_tasks(true);
         let outcome = self.run_until(end, limits.instructions.unwrap_or(u64::MAX));
+        self.control.set_takes_tasks(false);
+        // What the speaker says until now is heard.
+        lock(&self.board).devices.pit.advance(self.clock.now());
         self.wall += start.elapsed();
         outcome
     }
@@ -79,8 +83,20 @@ impl Machine {
     fn run_until(&mut self, end: Option<Instant>, last_instruction: u64) -> Result<Outcome, MachineError> {
         let mut stretches: u64 = 0;
         loop {
+            let paused = self.control.is_paused();
+            self.clock.set_stopped(paused);
+            while let Some(task) = self.control.next_task() {
+                task(self);
+            }
             if let Some(reason) = self.control.stop_reason() {
                 return Ok(Outcome::Stopped(reason));
+            }
+            if paused {
+                if end.is_some_and(|end| Instant::now() >= end) {
+                    return Ok(Outcome::TimedOut);
+                }
+                self.control.sleep(end.map(|end| end.saturating_duration_since(Instant::now())));
+                continue;
             }
             let poll = self.control.take_input() || stretches.is_multiple_of(POLL_EVERY);
             stretches += 1;

@@ -23,8 +23,7 @@ pub(crate) struct ScreenLook {
 
 impl ScreenLook {
     pub fn new(watchers: Vec<Box<dyn ScreenWatcher>>) -> Self {
-        let pictures = watchers.iter().any(|watcher| watcher.wants_pictures());
-        Self { watchers, frame: pictures.then(Box::default), ..Self::default() }
+        Self { watchers, ..Self::default() }
     }
 
     fn deadline(&self) -> Option<VmTime> {
@@ -43,15 +42,20 @@ impl Machine {
         if now < self.screen.next && !wanted {
             return;
         }
-        let interval = if self.screen.frame.is_some() { PICTURE_INTERVAL } else { TEXT_INTERVAL };
+        let pictures = self.screen.watchers.iter().any(|watcher| watcher.wants_pictures());
+        if pictures {
+            self.screen.frame.get_or_insert_default();
+        }
+        let interval = if pictures { PICTURE_INTERVAL } else { TEXT_INTERVAL };
         self.screen.next = now + interval;
         self.screen.seen = self.cpu.state.retired;
         let board = lock(&self.board);
-        let changes = self.screen.frame.as_mut().and_then(|frame| board.frame(frame));
-        let text = board.text_screen();
+        let frame = self.screen.frame.as_mut().filter(|_| pictures);
+        let changes = frame.and_then(|frame| board.frame(frame));
+        let (text, size) = (board.text_screen(), board.screen_size());
         drop(board);
         let picture = self.screen.frame.as_deref().zip(changes.as_ref());
-        let look = Look { now, retired: self.cpu.state.retired, text: text.as_ref(), picture };
+        let look = Look { now, retired: self.cpu.state.retired, size, text: text.as_ref(), picture };
         for watcher in &mut self.screen.watchers {
             watcher.look(&look);
         }

@@ -189,6 +189,11 @@ impl GuestMemory {
         self.write_map(|map| ((), map.set_shadow(start.0, len, shadow)));
     }
 
+    /// What lies outside of ordinary RAM, what is on top first: start, length, kind.
+    pub fn mappings(&self) -> Vec<(u64, u64, BackingKind)> {
+        self.inner.map.read().unwrap_or_else(PoisonError::into_inner).mappings()
+    }
+
     /// Counts whenever an address may lead elsewhere than before, or writes are to
     /// be noticed again: who caches what [`lookup`](Self::lookup) says compares it.
     #[inline]

@@ -108,6 +108,11 @@ impl MemoryMap {
         changed
     }
 
+    /// What is mapped, what is on top first: start, length, kind.
+    pub fn mappings(&self) -> Vec<(u64, u64, BackingKind)> {
+        self.mappings.iter().map(|m| (m.start, m.end - m.start, m.kind)).collect()
+    }
+
     fn shadow(&self, at: u64) -> Shadow {
         let segment = at.wrapping_sub(LEGACY_START) >> SEGMENT_SHIFT;
         self.shadows.get(segment as usize).copied().unwrap_or(Shadow::BUS)

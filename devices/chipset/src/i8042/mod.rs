@@ -110,6 +110,13 @@ impl I8042 {
         self.settle();
     }
 
+    /// The mouse sends a packet, though it has not moved: who knows more about the
+    /// pointer ([`Backdoor`](crate::Backdoor)) calls its driver.
+    pub fn nudge_mouse(&mut self) {
+        self.mouse.nudge();
+        self.settle();
+    }
+
     /// The keyboard's lamps: scroll lock (bit 0), num lock (1), caps lock (2).
     pub fn leds(&self) -> u8 {
         self.keyboard.leds()

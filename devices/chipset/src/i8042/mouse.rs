@@ -85,6 +85,11 @@ impl Mouse {
         self.buttons = buttons;
     }
 
+    /// A packet is due even without movement.
+    pub(super) fn nudge(&mut self) {
+        self.moved.buttons_changed = true;
+    }
+
     fn streams(&self) -> bool {
         self.reporting && !self.remote && !self.wrap && self.pending.is_none()
     }

@@ -13,6 +13,7 @@ mod ipi;
 mod mmio;
 mod msr;
 mod regs;
+mod report;
 mod save;
 #[cfg(test)]
 mod tests;

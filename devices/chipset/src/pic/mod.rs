@@ -18,6 +18,7 @@ mod chip;
 use chip::Chip;
 use glassbox_device_api::{AccessSize, Device, PortIo, PortWindow, ResetKind, RestoreError, SaveRestore};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 use crate::bytes::{read_bytes, write_bytes};
 
@@ -40,6 +41,18 @@ pub struct Pic {
 pub struct PicSavedV1 {
     master: Chip,
     slave: Chip,
+}
+
+/// What a person wants to know of both chips.
+impl fmt::Display for Pic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, chip) in [("master", &self.master), ("slave", &self.slave)] {
+            let Chip { lines, irr, isr, imr, elcr, .. } = chip;
+            write!(f, "{name}: vectors from {:#04x}, lines {lines:08b}, irr {irr:08b}, ", chip.vector(0))?;
+            writeln!(f, "isr {isr:08b}, imr {imr:08b}, level {elcr:08b}")?;
+        }
+        Ok(())
+    }
 }
 
 impl Default for Pic {

@@ -8,6 +8,8 @@
 use glassbox_device_api::RestoreError;
 use serde::{Deserialize, Serialize};
 
+use super::speaker::Wave;
+
 /// Byte-lane programming of the control word, bits 5 and 4.
 const LANE_LOW: u8 = 1;
 const LANE_HIGH: u8 = 2;
@@ -138,27 +140,45 @@ impl Counter {
 
     /// Moves on to tick `to`; returns whether the output rose on the way.
     pub(super) fn fold(&mut self, to: u64) -> bool {
+        self.fold_heard(to, &mut |_| {})
+    }
+
+    /// As [`fold`](Self::fold), and tells what the output did on the way.
+    pub(super) fn fold_heard(&mut self, to: u64, hear: &mut dyn FnMut(Wave)) -> bool {
         let mut rose = false;
         while let Some(at) = self.next_event().filter(|at| *at <= to) {
             let was = self.out;
+            hear(self.steady(at));
             self.count_to(at);
             self.event(at);
             rose |= self.out && !was;
-            rose |= self.skip_periods(to);
+            rose |= self.skip_periods(to, hear);
         }
+        hear(self.steady(to));
         self.count_to(to);
         rose
     }
 
+    /// The output stays as it is until tick `to`.
+    fn steady(&self, to: u64) -> Wave {
+        let ticks = to.saturating_sub(self.tick);
+        Wave { from: self.tick, ticks, level: self.out, first: 0, period: 0 }
+    }
+
     /// Skips whole periods of modes 2 and 3: a machine may have been stopped for hours.
-    fn skip_periods(&mut self, to: u64) -> bool {
+    fn skip_periods(&mut self, to: u64, hear: &mut dyn FnMut(Wave)) -> bool {
         let steady = matches!(self.mode(), 2 | 3)
             && self.is_counting()
             && self.load_at.is_none()
             && !self.null_count
             && self.period > 0;
         let periods = if steady { to.saturating_sub(self.tick) / u64::from(self.period) } else { 0 };
-        self.tick += periods * u64::from(self.period);
+        let ticks = periods * u64::from(self.period);
+        if let Some(change) = self.next_event().filter(|_| ticks > 0) {
+            let first = change.saturating_sub(self.tick) as u32;
+            hear(Wave { from: self.tick, ticks, level: self.out, first, period: self.period });
+        }
+        self.tick += ticks;
         periods > 0
     }
 

@@ -15,6 +15,7 @@
 
 mod counter;
 mod port61;
+mod speaker;
 
 use counter::Counter;
 use glassbox_device_api::{
@@ -22,8 +23,11 @@ use glassbox_device_api::{
 };
 use port61::Port61;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 use crate::bytes::{read_bytes, write_bytes};
+
+pub use speaker::{SpeakerSink, Wave};
 
 /// The timer's clock in Hz: a twelfth of 14.31818 MHz.
 pub const PIT_HZ: u64 = 1_193_182;
@@ -36,13 +40,20 @@ const READ_BACK_NO_COUNT: u8 = 1 << 5;
 const READ_BACK_NO_STATUS: u8 = 1 << 4;
 
 /// Three counters and port 61h.
-#[derive(Debug)]
 pub struct Pit {
     clock: VmClock,
     irq0: IrqLine,
     nmi: IrqLine,
     counters: [Counter; 3],
     port61: Port61,
+    speaker: Option<Box<dyn SpeakerSink>>,
+}
+
+impl fmt::Debug for Pit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { counters, port61, .. } = self;
+        f.debug_struct("Pit").field("counters", counters).field("port61", port61).finish_non_exhaustive()
+    }
 }
 
 /// Saved state of [`Pit`].
@@ -61,7 +72,8 @@ impl Pit {
     ///
     /// Counter 0's output is high from power-on, so `irq0` is raised at once.
     pub fn new(clock: VmClock, irq0: IrqLine, nmi: IrqLine) -> Self {
-        let mut pit = Self { clock, irq0, nmi, counters: Self::power_on(), port61: Port61::default() };
+        let (counters, port61) = (Self::power_on(), Port61::default());
+        let mut pit = Self { clock, irq0, nmi, counters, port61, speaker: None };
         pit.fold();
         pit
     }
@@ -80,6 +92,12 @@ impl Pit {
     pub fn signal_io_check(&mut self) {
         self.port61.signal_io_check();
         self.nmi.set(self.port61.nmi());
+    }
+
+    /// Lets the speaker be heard from now on.
+    pub fn set_speaker(&mut self, speaker: Option<Box<dyn SpeakerSink>>) {
+        self.fold();
+        self.speaker = speaker;
     }
 
     /// Whether the speaker is connected to counter 2's output.
@@ -102,7 +120,19 @@ impl Pit {
         }
         self.irq0.set(counter0.out());
         counter1.fold(now);
-        counter2.fold(now);
+        match &mut self.speaker {
+            None => counter2.fold(now),
+            Some(speaker) => {
+                let connected = self.port61.speaker_enabled();
+                counter2.fold_heard(now, &mut |wave| {
+                    // What is not connected is low.
+                    let (level, period) = if connected { (wave.level, wave.period) } else { (false, 0) };
+                    if wave.ticks != 0 {
+                        speaker.play(Wave { level, period, ..wave });
+                    }
+                })
+            }
+        };
     }
 
     fn read(&mut self, offset: u16) -> u8 {
@@ -161,7 +191,12 @@ impl Device for Pit {
     }
 
     fn reset(&mut self, _kind: ResetKind) {
-        self.counters = Self::power_on();
+        let now = self.now();
+        self.fold();
+        self.counters = Self::power_on().map(|mut counter| {
+            counter.fold(now);
+            counter
+        });
         self.port61 = Port61::default();
         self.irq0.lower();
         self.nmi.lower();
@@ -191,7 +226,7 @@ impl SaveRestore for Pit {
     type Saved = PitSavedV1;
 
     fn save(&self) -> PitSavedV1 {
-        let Self { clock: _, irq0: _, nmi: _, counters, port61 } = self;
+        let Self { clock: _, irq0: _, nmi: _, counters, port61, speaker: _ } = self;
         PitSavedV1 { counters: counters.clone(), port61: port61.clone() }
     }
 

@@ -1,7 +1,8 @@
 use glassbox_device_api::{Device, VmTime};
 use glassbox_testkit::{Bench, PortBus, check_save_restore_ports, fuzz_port_device};
 
-use super::{PIT_HZ, Pit};
+use super::{PIT_HZ, Pit, SpeakerSink, Wave};
+use std::sync::{Arc, Mutex};
 
 fn pit(bench: &Bench) -> Pit {
     Pit::new(bench.vm_clock(), bench.line(0), bench.line(100))
@@ -136,4 +137,44 @@ fn random_accesses_do_no_harm() {
 #[test]
 fn a_restored_pit_is_the_saved_one() {
     check_save_restore_ports(5, pit);
+}
+
+/// Keeps what the speaker hears.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<Wave>>>);
+
+impl SpeakerSink for Ear {
+    fn play(&mut self, wave: Wave) {
+        self.0.lock().unwrap().push(wave);
+    }
+}
+
+#[test]
+fn the_speaker_hears_all_waves_without_gaps_and_a_beep_at_its_frequency() {
+    let bench = Bench::new();
+    let mut pit = pit(&bench);
+    let ear = Ear::default();
+    pit.set_speaker(Some(Box::new(ear.clone())));
+    bench.set_time(at(500));
+    pit.out8(3, 0xb6);
+    pit.out8(2, (1193 & 0xff) as u8);
+    pit.out8(2, (1193 >> 8) as u8);
+    pit.out8(4, 3);
+    bench.set_time(at(500 + 1193 * 1000));
+    pit.out8(4, 0);
+    bench.set_time(at(3_000_000));
+    pit.advance(bench.now());
+    let waves = ear.0.lock().unwrap().clone();
+    let mut end = 0;
+    for wave in &waves {
+        assert_eq!(wave.from, end, "{waves:?}");
+        end += wave.ticks;
+    }
+    assert_eq!(end, 3_000_000);
+    let beep: Vec<&Wave> = waves.iter().filter(|wave| wave.period != 0).collect();
+    assert_eq!(beep.len(), 1);
+    assert_eq!((beep[0].period, beep[0].first), (1193, 597));
+    let high: u64 = waves.iter().map(|wave| wave.high_time(wave.ticks, 1)).sum();
+    assert!((596_000..=597_600).contains(&high), "half of the time: {high}");
+    assert!(!waves.last().unwrap().level, "silence after it");
 }

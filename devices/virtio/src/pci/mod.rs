@@ -115,6 +115,17 @@ impl<D: VirtioDevice> VirtioPci<D> {
         &self.device
     }
 
+    /// The device behind the function, for what the host has for it; then comes
+    /// [`poll_host`](Device::poll_host).
+    pub fn device_mut(&mut self) -> &mut D {
+        &mut self.device
+    }
+
+    /// Whether a driver has the device running.
+    pub fn is_running(&self) -> bool {
+        self.registers.is_running()
+    }
+
     /// Calls the device with its queues, if it may use them now, and tells the
     /// driver what came of it.
     fn with_rings(&mut self, call: impl FnOnce(&mut D, &mut Rings<'_>)) {

@@ -2,22 +2,27 @@
 //! keys that a script presses.
 
 mod keys;
+mod periodic;
 mod show;
+mod steady;
 mod target;
 mod text;
+mod tty;
 #[cfg(feature = "window")]
 mod window;
 
 pub use keys::{KeyPlayer, Listening};
+pub use periodic::Periodic;
 pub use show::{Published, VncArgs};
 pub use target::Display;
 pub use text::{WatchedScreen, rows, verdict, write_text};
+pub use tty::TextDisplay;
 #[cfg(feature = "window")]
 pub use window::run_beside;
 
 use anyhow::Context;
 use glassbox_machine::{Frame, Machine};
-use glassbox_screen::{Picture, write_png};
+use glassbox_screen::{Picture, PictureHash, write_png};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -38,6 +43,13 @@ pub fn picture(machine: &Machine) -> Option<Picture> {
     Some(picture)
 }
 
+/// The hash of the picture in a frame.
+fn picture_hash(frame: &Frame) -> PictureHash {
+    let mut picture = Picture::default();
+    copy(frame, &mut picture);
+    PictureHash::of(&picture)
+}
+
 /// Writes the screen as PNG.
 ///
 /// # Errors
@@ -52,8 +64,7 @@ pub fn write_screenshot(machine: &Machine, file: File) -> anyhow::Result<()> {
 /// # Errors
 /// Where the file cannot be written.
 pub fn write_picture(picture: &Picture, path: &Path) -> anyhow::Result<()> {
-    let about =
-        || format!("cannot write {}: give --screenshots a folder that can be written", path.display());
+    let about = || format!("cannot write {}: is the folder there, and can it be written?", path.display());
     let file = File::create(path).with_context(about)?;
     write_png(picture, BufWriter::new(file)).with_context(about)
 }

@@ -13,10 +13,12 @@ pub enum Display {
     Vnc(VncArgs),
     /// In a window of the desktop.
     Window,
+    /// Its text, in the terminal.
+    Text,
 }
 
 impl Display {
-    /// Parses `none`, `vga`, `window`, or `vnc=ADDRESS:PORT[,password-file=F]`.
+    /// Parses `none`, `vga`, `text`, `window`, or `vnc=ADDRESS:PORT[,password-file=F]`.
     ///
     /// # Errors
     /// What there is instead.
@@ -24,11 +26,12 @@ impl Display {
         match text {
             "none" => Ok(Self::None),
             "vga" => Ok(Self::Vga),
+            "text" => Ok(Self::Text),
             "window" if cfg!(feature = "window") => Ok(Self::Window),
             "window" => Err("this glassbox was built without windows: take vnc=127.0.0.1:5900".into()),
             _ => match text.strip_prefix("vnc=") {
                 Some(rest) => VncArgs::parse(rest).map(Self::Vnc),
-                None => Err("give none, vga, window or vnc=ADDRESS:PORT[,password-file=F]".into()),
+                None => Err("give none, vga, text, window or vnc=ADDRESS:PORT[,password-file=F]".into()),
             },
         }
     }

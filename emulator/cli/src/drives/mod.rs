@@ -19,6 +19,12 @@ const AHCI_PORTS: u8 = 6;
 /// Boot indices that follow from the kind of drive come behind those that were given.
 const BY_KIND: u32 = 1000;
 
+/// A drive of the machine, and the host's end of it.
+pub struct Opened {
+    pub config: DriveConfig,
+    pub drive: Arc<Drive>,
+}
+
 /// Opens drives, with places for those that have none, in order.
 ///
 /// # Errors
@@ -28,34 +34,36 @@ pub fn open_all(
     order: &[Media],
     clock: ClockMode,
     control: &Control,
-) -> anyhow::Result<Vec<DriveConfig>> {
-    let mut drives: Vec<DriveConfig> = Vec::new();
+) -> anyhow::Result<Vec<Opened>> {
+    let mut drives: Vec<Opened> = Vec::new();
     for (number, spec) in specs.iter().enumerate() {
         let media = media_of(spec)?;
         let taken = |place: &DriveInterface| match place {
             // Each has a controller of its own.
             DriveInterface::VirtioBlk | DriveInterface::Nvme => false,
-            place => drives.iter().any(|drive| drive.interface == *place),
+            place => drives.iter().any(|opened| opened.config.interface == *place),
         };
         let Some(interface) = places(spec, media).find(|place| !taken(place)) else {
             bail!("{}: no room on this bus: give another with if=", spec.file.display());
         };
         let rank = order.iter().position(|kind| *kind == media);
-        drives.push(DriveConfig {
+        let drive = Arc::new(open(spec, media, clock, control)?);
+        let config = DriveConfig {
             interface,
             media: match media {
                 Media::Disk => DriveMedia::Disk,
                 Media::Cdrom => DriveMedia::Cdrom,
                 Media::Floppy => DriveMedia::Floppy,
             },
-            source: Arc::new(open(spec, media, clock, control)?),
+            source: Arc::clone(&drive) as _,
             serial: spec.serial.clone().unwrap_or_else(|| format!("GB{:05}", number + 1)),
             boot_index: spec.boot_index.or_else(|| {
                 let rank = u32::try_from(rank?).ok()?;
                 Some(BY_KIND * (rank + 1) + number as u32)
             }),
             name: spec.file.file_name().unwrap_or(spec.file.as_os_str()).to_string_lossy().into_owned(),
-        });
+        };
+        drives.push(Opened { config, drive });
     }
     Ok(drives)
 }
@@ -149,7 +157,7 @@ mod tests {
             .collect();
         let clock = ClockMode::Instructions { mips: 1 };
         let drives = open_all(&specs, &[], clock, &Control::new()).unwrap();
-        drives.iter().map(|drive| drive.interface).collect()
+        drives.iter().map(|opened| opened.config.interface).collect()
     }
 
     #[test]

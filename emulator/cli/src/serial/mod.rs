@@ -4,6 +4,7 @@ mod pump;
 mod socket;
 mod stdio;
 
+use crate::monitor::Monitor;
 use anyhow::{Context, bail};
 use glassbox_device_api::CharBackend;
 use glassbox_machine::Control;
@@ -36,10 +37,15 @@ impl SerialTarget {
     }
 
     /// Opens the host end; `None` where there is to be no port.
-    pub fn open(&self, control: &Control, flush: &mut Flush) -> anyhow::Result<Option<Box<dyn CharBackend>>> {
+    pub fn open(
+        &self,
+        control: &Control,
+        monitor: &Monitor,
+        flush: &mut Flush,
+    ) -> anyhow::Result<Option<Box<dyn CharBackend>>> {
         Ok(match self {
             Self::None => None,
-            Self::Stdio => Some(Box::new(stdio::open(control.clone(), flush)?)),
+            Self::Stdio => Some(Box::new(stdio::open(control.clone(), monitor.clone(), flush)?)),
             Self::File(path) => {
                 let file = File::create(path).with_context(|| {
                     format!("cannot write {}: give --serial a path that can be written", path.display())
@@ -56,10 +62,9 @@ impl SerialTarget {
 pub fn open_all(
     targets: &[SerialTarget],
     control: &Control,
+    monitor: &Monitor,
     flush: &mut Flush,
 ) -> anyhow::Result<[Option<Box<dyn CharBackend>>; 2]> {
-    let default = [SerialTarget::Stdio];
-    let targets = if targets.is_empty() { &default } else { targets };
     if targets.len() > 2 {
         bail!("there are two serial ports: give --serial at most twice");
     }
@@ -70,7 +75,7 @@ pub fn open_all(
     }
     let mut ports = [None, None];
     for (port, target) in ports.iter_mut().zip(targets) {
-        *port = target.open(control, flush)?;
+        *port = target.open(control, monitor, flush)?;
     }
     Ok(ports)
 }

@@ -1,7 +1,8 @@
 //! A serial port on standard input and output.
 
 use super::{Flush, Pump, WhenFull};
-use crate::terminal::{self, KeyFilter, Typed};
+use crate::monitor::Monitor;
+use crate::terminal::{self, KeyFilter, Pressed, Typed};
 use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use glassbox_device_api::CharBackend;
@@ -69,19 +70,20 @@ impl Write for Stdout {
 }
 
 /// Starts reading standard input. Its end is not the end of the guest.
-pub fn open(control: Control, flush: &mut Flush) -> anyhow::Result<Stdio> {
+/// On a terminal Ctrl-A c leads to `monitor`.
+pub fn open(control: Control, monitor: Monitor, flush: &mut Flush) -> anyhow::Result<Stdio> {
     let keys = terminal::is_raw().then(KeyFilter::default);
     let (sender, receiver) = bounded(if keys.is_some() { WAITING_KEYS } else { WAITING_READS });
     let output = Stdout(control.clone());
     std::thread::Builder::new()
         .name("serial-in".into())
-        .spawn(move || read_input(keys, &sender, &control))
+        .spawn(move || read_input(keys, &sender, &control, &monitor))
         .context("cannot start a thread for serial input")?;
     let output = Pump::start(output, WhenFull::Wait, flush)?;
     Ok(Stdio { output, input: Inbox::new(receiver) })
 }
 
-fn read_input(mut keys: Option<KeyFilter>, guest: &Sender<Vec<u8>>, control: &Control) {
+fn read_input(mut keys: Option<KeyFilter>, guest: &Sender<Vec<u8>>, control: &Control, monitor: &Monitor) {
     let mut stdin = std::io::stdin().lock();
     let mut buffer = [0; 4096];
     loop {
@@ -106,8 +108,10 @@ fn read_input(mut keys: Option<KeyFilter>, guest: &Sender<Vec<u8>>, control: &Co
                     }
                     control.input_ready();
                 }
-                Typed::Quit => control.stop(Stop::Quit),
-                Typed::Help => terminal::show_help(),
+                Typed::Command(Pressed::Quit) => control.stop(Stop::Quit),
+                Typed::Command(Pressed::Help) => terminal::show_help(),
+                Typed::Command(Pressed::Monitor) => monitor.open(),
+                Typed::Command(Pressed::Guest | Pressed::Nothing) => {}
             }
         }
     }

@@ -130,7 +130,8 @@ fn medium(case: &Case) -> Option<Media> {
 pub fn drives(case: &Case, control: &Control) -> anyhow::Result<Vec<DriveConfig>> {
     let Some(media) = medium(case) else { return Ok(Vec::new()) };
     let drive = DriveSpec { media: Some(media), ephemeral: true, ..DriveSpec::of(&case.rom) };
-    drives::open_all(&[drive], &[], case.clock, control)
+    let opened = drives::open_all(&[drive], &[], case.clock, control)?;
+    Ok(opened.into_iter().map(|opened| opened.config).collect())
 }
 
 #[cfg(test)]

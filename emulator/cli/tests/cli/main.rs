@@ -6,3 +6,4 @@ mod drives;
 mod errors;
 mod exit_codes;
 mod images;
+mod monitor;

@@ -117,13 +117,22 @@ impl CpuModel {
     /// What CPUID returns for `leaf` and `subleaf`.
     pub(crate) fn cpuid(&self, leaf: u32, subleaf: u32, now: Dynamic) -> Registers {
         match leaf {
-            0x4000_0000..=0x4FFF_FFFF if self.has(Feature::Hypervisor) => hypervisor(leaf),
+            0x4000_0000..=0x4FFF_FFFF if self.has(Feature::Hypervisor) => self.hypervisor_leaf(leaf),
             0x8000_0000.. if leaf <= self.highest_extended() => self.extended(leaf, subleaf, now),
             _ if leaf <= self.highest_basic() => self.basic(leaf, subleaf, now),
             // Intel answers with the highest basic leaf, AMD with zeros.
             _ if self.vendor == Vendor::Intel => self.basic(self.highest_basic(), subleaf, now),
             _ => Registers::default(),
         }
+    }
+
+    /// The leaves that hypervisors own: a name and no interface.
+    fn hypervisor_leaf(&self, leaf: u32) -> Registers {
+        if leaf != 0x4000_0000 {
+            return Registers::default();
+        }
+        let (ebx, ecx, edx) = text(self.hypervisor);
+        Registers { eax: leaf, ebx, ecx, edx }
     }
 
     fn basic(&self, leaf: u32, subleaf: u32, now: Dynamic) -> Registers {
@@ -292,15 +301,6 @@ impl CpuModel {
             _ => Registers::default(),
         }
     }
-}
-
-/// The leaves that hypervisors own: a name of our own and no interface.
-fn hypervisor(leaf: u32) -> Registers {
-    if leaf != 0x4000_0000 {
-        return Registers::default();
-    }
-    let (ebx, ecx, edx) = text(b"GlassboxVM  ");
-    Registers { eax: leaf, ebx, ecx, edx }
 }
 
 /// Three registers of text.

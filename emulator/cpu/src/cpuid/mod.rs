@@ -23,6 +23,8 @@ pub struct CpuModel {
     signature: u32,
     features: Features,
     topology: Topology,
+    /// Whose virtual machine it says it is in.
+    hypervisor: &'static [u8; 12],
     /// Indexed by `iced_x86::CpuidFeature`.
     implemented: [bool; gate::TABLE],
 }
@@ -120,6 +122,7 @@ impl CpuModel {
             brand: listed.brand,
             signature: listed.signature,
             features,
+            hypervisor: b"GlassboxVM  ",
             topology: Topology { apic_id: 0, processors: 1 },
             implemented: gate::table(&features),
         }
@@ -134,6 +137,13 @@ impl CpuModel {
     #[must_use]
     pub fn with_topology(&self, topology: Topology) -> Self {
         Self { topology, ..self.clone() }
+    }
+
+    /// The same model that says it is in a virtual machine of VMware's, whose guests
+    /// then use the [backdoor](crate::CpuBus::backdoor).
+    #[must_use]
+    pub fn under_vmware(&self) -> Self {
+        Self { hypervisor: b"VMwareVMware", ..self.clone() }
     }
 
     /// The description it was made from.

@@ -73,6 +73,7 @@ fn the_processor_is_an_amd_one_with_our_name_as_hypervisor() {
     let hypervisor = max.cpuid(0x4000_0000, 0, BOOTED);
     let text = [hypervisor.ebx, hypervisor.ecx, hypervisor.edx].map(u32::to_le_bytes).concat();
     assert_eq!(text, b"GlassboxVM  ");
+    assert_eq!(max.under_vmware().cpuid(0x4000_0000, 0, BOOTED).ebx, u32::from_le_bytes(*b"VMwa"));
     let eax = max.signature();
     let family = (eax >> 8 & 15) + (eax >> 20 & 255);
     assert_eq!((family, eax >> 12 & 0xF0 | eax >> 4 & 15, eax & 15), (0x17, 1, 2));

@@ -4,6 +4,7 @@ use super::Width;
 use crate::mmu::Access;
 use crate::state::{SegReg, gpr};
 use crate::{Cpu, Exception, Handler, Op};
+use glassbox_x86_spec::backdoor;
 use glassbox_x86_spec::control::Flags;
 use glassbox_x86_spec::segment::system;
 use iced_x86::{Instruction, Mnemonic, OpKind};
@@ -57,6 +58,24 @@ impl Cpu {
     }
 }
 
+/// The registers of a call through the backdoor.
+const BACKDOOR_REGISTERS: [usize; 6] = [gpr::RAX, gpr::RBX, gpr::RCX, gpr::RDX, gpr::RSI, gpr::RDI];
+
+impl Cpu {
+    /// Calls what is behind the backdoor, if this is a call and anything is.
+    #[cold]
+    fn call_backdoor(&mut self) -> bool {
+        let mut registers = BACKDOOR_REGISTERS.map(|register| self.state.regs[register] as u32);
+        let called = registers[0] == backdoor::MAGIC && self.outside(|bus| bus.backdoor(&mut registers));
+        if called {
+            for (register, value) in BACKDOOR_REGISTERS.into_iter().zip(registers) {
+                self.set_reg::<u32>(register as u8, value);
+            }
+        }
+        called
+    }
+}
+
 /// `DX`: the port is in DX, else in the immediate.
 fn port<const DX: bool>(cpu: &Cpu, op: &Op) -> u16 {
     if DX { cpu.reg(gpr::RDX as u8) } else { op.imm as u16 & 0xFF }
@@ -65,6 +84,9 @@ fn port<const DX: bool>(cpu: &Cpu, op: &Op) -> u16 {
 fn input<T: Width, const DX: bool>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     let port = port::<DX>(cpu, op);
     cpu.check_port(port, T::BITS / 8)?;
+    if DX && T::BITS == 32 && port == backdoor::PORT && cpu.call_backdoor() {
+        return Ok(());
+    }
     let value = cpu.port_in::<T>(port);
     cpu.set_reg(gpr::RAX as u8, value);
     Ok(())

@@ -25,6 +25,10 @@ impl CpuBus for Ports {
     fn port_write(&mut self, port: u16, size: u8, value: u32) {
         self.log.lock().unwrap().push((port, size, value));
     }
+    fn backdoor(&mut self, registers: &mut [u32; 6]) -> bool {
+        *registers = registers.map(|register| register + 1);
+        registers[2] != 0xBAD
+    }
 }
 
 fn with_ports(mut cpu: Cpu) -> (Cpu, Log) {
@@ -49,6 +53,25 @@ fn in_and_out_move_their_width() {
         [(0x80, 1, 0xDD), (0x3F8, 2, 0xCCDD), (0x3F8, 4, 0xAABB_CCDD), (0x3F8, 1, 0)]
     );
     assert_eq!(cpu.state.regs[gpr::RAX], 0xAABB_CC01);
+}
+
+#[test]
+fn a_call_through_the_backdoor_takes_and_gives_six_registers() {
+    let (mut cpu, log) = with_ports(cpu64());
+    let registers = [gpr::RAX, gpr::RBX, gpr::RCX, gpr::RDX, gpr::RSI, gpr::RDI];
+    let values = [0x564D_5868, 10, 20, 0x5658, 30, 40];
+    let set =
+        |cpu: &mut Cpu| registers.into_iter().zip(values).for_each(|(r, v)| cpu.state.regs[r] = v | 1 << 40);
+    set(&mut cpu);
+    run(&mut cpu, &[0xED], 1);
+    let after = registers.map(|register| cpu.state.regs[register]);
+    assert_eq!(after, [0x564D_5869, 11, 21, 0x5659, 31, 41]);
+    set(&mut cpu);
+    cpu.state.regs[gpr::RCX] = 0xBAC;
+    run(&mut cpu, &[0xED], 1);
+    cpu.state.regs[gpr::RAX] = 1;
+    run(&mut cpu, &[0xED], 1);
+    assert_eq!(*log.lock().unwrap(), [(0x5658, 4, 0); 2], "refused, and without the magic number");
 }
 
 #[test]

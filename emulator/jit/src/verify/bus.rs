@@ -37,6 +37,9 @@ impl CpuBus for Counted {
     fn port_write(&mut self, port: u16, size: u8, value: u32) {
         self.inner().port_write(port, size, value);
     }
+    fn backdoor(&mut self, registers: &mut [u32; 6]) -> bool {
+        self.inner().backdoor(registers)
+    }
     fn acknowledge_interrupt(&mut self) -> Option<u8> {
         self.inner().acknowledge_interrupt()
     }

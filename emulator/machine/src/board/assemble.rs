@@ -15,8 +15,8 @@ use glassbox_chipset::acpi_pm::PM_BASE;
 use glassbox_chipset::hpet::{HPET_BASE, HPET_SIZE};
 use glassbox_chipset::ioapic::IOAPIC_BASE;
 use glassbox_chipset::{
-    AcpiPm, DebugExit, Dma, ExitRequest, Hpet, HpetLines, I8042, I8042Lines, LocalApic, LocalApicConfig, Pic,
-    Pit, PostCode, ResetControl, Rtc, SystemControlA,
+    AcpiPm, Backdoor, DebugExit, Dma, ExitRequest, Hpet, HpetLines, I8042, I8042Lines, LocalApic,
+    LocalApicConfig, Pic, Pit, PostCode, ResetControl, Rtc, SystemControlA,
 };
 use glassbox_cpu::{Cpu, CpuSignals};
 use glassbox_device_api::{CharBackend, InterruptQueue, PortWindow, VmClock};
@@ -26,6 +26,7 @@ use glassbox_pci::{FunctionAddress, HostBridge, IsaBridge, PciBus, PciDevice, Pm
 use glassbox_serial::Uart16550;
 use glassbox_storage::floppy::Floppy;
 use glassbox_storage::ide::IdeController;
+use glassbox_virtio::InputKind;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -41,6 +42,9 @@ const HOST_BRIDGE: FunctionAddress = FunctionAddress::new(0, 0);
 const ISA_BRIDGE: FunctionAddress = FunctionAddress::new(1, 0);
 const PM_FUNCTION: FunctionAddress = FunctionAddress::new(1, 3);
 pub(super) const VGA_FUNCTION: FunctionAddress = FunctionAddress::new(2, 0);
+/// Behind all slots of drives.
+const KEYBOARD_FUNCTION: FunctionAddress = FunctionAddress::new(30, 0);
+const TABLET_FUNCTION: FunctionAddress = FunctionAddress::new(31, 0);
 const IOAPIC_SIZE: u64 = 0x1000;
 
 /// What a board is built from.
@@ -61,6 +65,8 @@ pub(crate) struct Parts {
     pub legacy: bool,
     pub drives: Vec<DriveConfig>,
     pub display: Option<DisplayConfig>,
+    /// A keyboard and a tablet behind virtio.
+    pub virtio_input: bool,
 }
 
 impl Board {
@@ -70,7 +76,8 @@ impl Board {
     /// [`MachineError::PortTaken`] where the exit device is put onto another.
     pub fn new(parts: Parts) -> Result<Self, MachineError> {
         let Parts { clock, processors, serial, debug_console, debug_exit, .. } = parts;
-        let Parts { memory, for_qemu, rtc_seconds, services, legacy, drives, display, .. } = parts;
+        let Parts { memory, for_qemu, rtc_seconds, services, legacy, drives, display, virtio_input, .. } =
+            parts;
         let queue = InterruptQueue::new();
         let msi = queue.msi();
         let mut interrupts =
@@ -100,7 +107,9 @@ impl Board {
             a20: wires.connect(Input::A20),
         };
         let dma = Dma::new(memory.clone());
-        let around = Around { clock: &clock, memory: &memory, wires: &mut *wires, msi, dma: &dma };
+        let mut around = Around { clock: &clock, memory: &memory, wires: &mut *wires, msi, dma: &dma };
+        let keyboard = virtio_input.then(|| around.input(InputKind::Keyboard, KEYBOARD_FUNCTION)).flatten();
+        let tablet = virtio_input.then(|| around.input(InputKind::Tablet, TABLET_FUNCTION)).flatten();
         let Storage { ide, floppy, functions, placed } = Storage::new(drives, legacy, around)?;
         if let (Some(ide), true) = (&ide, for_qemu) {
             ide.lock().decode_after_reset();
@@ -131,8 +140,11 @@ impl Board {
             host_bridge,
             isa_bridge,
             dma,
+            backdoor: vga.is_some().then(|| Backdoor::new(TSC_HZ)),
             vga,
             ide,
+            keyboard,
+            tablet,
             floppy,
             uarts,
             debug_exit: debug_exit.map(|_| DebugExit::new(exit_request.clone())),
@@ -148,6 +160,11 @@ impl Board {
         }
         if let Some(ide) = &devices.ide {
             functions.push((IDE_FUNCTION, Box::new(ide.clone())));
+        }
+        for (at, input) in [(KEYBOARD_FUNCTION, &devices.keyboard), (TABLET_FUNCTION, &devices.tablet)] {
+            if let Some(input) = input {
+                functions.push((at, Box::new(input.clone())));
+            }
         }
         insert_functions(&mut devices.pci, functions);
         let ferr = wires.connect(Input::Isa(FERR_IRQ));

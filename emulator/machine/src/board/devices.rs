@@ -3,7 +3,8 @@
 use super::windows::FunctionBar;
 use crate::bios::ServicePort;
 use glassbox_chipset::{
-    AcpiPm, DebugExit, Dma, ExitRequest, Hpet, I8042, Pit, PostCode, ResetControl, Rtc, SystemControlA,
+    AcpiPm, Backdoor, DebugExit, Dma, ExitRequest, Hpet, I8042, Pit, PostCode, ResetControl, Rtc,
+    SystemControlA,
 };
 use glassbox_device_api::{AccessSize, CharBackend, Device, Mmio, PortIo, ResetKind};
 use glassbox_display::Vga;
@@ -13,6 +14,7 @@ use glassbox_pci::{HostBridge, IsaBridge, PciBus, Shared};
 use glassbox_serial::Uart16550;
 use glassbox_storage::floppy::Floppy;
 use glassbox_storage::ide::IdeController;
+use glassbox_virtio::{VirtioInput, VirtioPci};
 
 /// Who can be behind an I/O port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +74,11 @@ pub(crate) struct Devices {
     /// Those that are functions on the bus, too.
     pub vga: Option<Shared<Vga>>,
     pub ide: Option<Shared<IdeController>>,
+    pub keyboard: Option<Shared<VirtioPci<VirtioInput>>>,
+    pub tablet: Option<Shared<VirtioPci<VirtioInput>>>,
     pub floppy: Option<Floppy>,
+    /// VMware's, for its pointer: there where there is a screen.
+    pub backdoor: Option<Backdoor>,
     /// COM1 and COM2.
     pub uarts: [Option<Uart16550>; 2],
     pub debug_exit: Option<DebugExit>,
@@ -139,6 +145,9 @@ impl Devices {
             isa_bridge: _,
             vga: _,
             ide: _,
+            keyboard: _,
+            tablet: _,
+            backdoor,
             dma,
             floppy,
             uarts,
@@ -160,6 +169,9 @@ impl Devices {
         each(pci);
         each(dma);
         if let Some(device) = floppy {
+            each(device);
+        }
+        if let Some(device) = backdoor {
             each(device);
         }
         each(services);

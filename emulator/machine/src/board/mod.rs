@@ -360,9 +360,28 @@ impl Board {
         Some(vga.frame(frame))
     }
 
+    /// Width and height of the picture; `None` without a display.
+    pub fn screen_size(&self) -> Option<(u32, u32)> {
+        Some(self.devices.vga.as_ref()?.lock().dimensions())
+    }
+
     /// What the text screen says; `None` without one.
     pub fn text_screen(&self) -> Option<TextScreen> {
         self.devices.vga.as_ref()?.lock().text_screen()
+    }
+
+    /// RAM: name, start and length of each part.
+    pub fn ram(&self) -> Vec<(&'static str, u64, u64)> {
+        let mut parts = vec![("RAM", 0, self.memory.low_ram_size())];
+        if self.memory.high_ram_size() != 0 {
+            parts.push(("RAM", 1 << 32, self.memory.high_ram_size()));
+        }
+        parts
+    }
+
+    /// Memory that is mapped elsewhere: start, length, and what it is.
+    pub fn memory_mappings(&self) -> Vec<(u64, u64, BackingKind)> {
+        self.memory.mappings()
     }
 
     fn follow_hpet(&mut self) {

@@ -11,13 +11,15 @@ use glassbox_storage::ata;
 use glassbox_storage::floppy::{Floppy, FloppyDrive};
 use glassbox_storage::ide::{IdeController, IdeModel};
 use glassbox_storage::nvme::{Nvme, NvmeConfig};
-use glassbox_virtio::{Interface, VirtioBlock, VirtioBlockConfig, VirtioPci, VirtioPciConfig};
+use glassbox_virtio::{
+    InputKind, Interface, VirtioBlock, VirtioBlockConfig, VirtioInput, VirtioPci, VirtioPciConfig,
+};
 
 /// Where the IDE function is: with the ISA bridge, as in a PIIX.
 pub(crate) const IDE_FUNCTION: FunctionAddress = FunctionAddress::new(1, 1);
 /// The first slot of controllers that not every machine has.
 const FIRST_SLOT: u8 = 3;
-const SLOTS: u8 = 32;
+const SLOTS: u8 = 30;
 const IDE_IRQS: [u8; 2] = [14, 15];
 const FLOPPY_IRQ: u8 = 6;
 const FLOPPY_DMA: usize = 2;
@@ -36,6 +38,18 @@ impl Around<'_> {
     /// The wire of a function's INTA#.
     fn pin(&mut self, at: FunctionAddress) -> IrqLine {
         self.wires.connect(Input::Pirq(pirq_of(at.slot(), INTA).index() as u8))
+    }
+
+    /// How a virtio function is connected.
+    fn virtio(&mut self, at: FunctionAddress, interface: Interface) -> VirtioPciConfig {
+        let (memory, msi) = (self.memory.clone(), self.msi.clone());
+        VirtioPciConfig { memory, line: self.pin(at), msi, interface }
+    }
+
+    /// An input device behind virtio.
+    pub fn input(&mut self, kind: InputKind, at: FunctionAddress) -> Option<Shared<VirtioPci<VirtioInput>>> {
+        let connection = self.virtio(at, Interface::Modern);
+        VirtioPci::new(VirtioInput::new(kind), connection).map(Shared::new)
     }
 }
 
@@ -167,13 +181,7 @@ fn virtio_blk(
 ) -> Result<Box<dyn PciDevice>, MachineError> {
     let settings = VirtioBlockConfig { serial: config.serial.clone(), ..VirtioBlockConfig::default() };
     let device = VirtioBlock::new(config.source.client(), settings);
-    let connection = VirtioPciConfig {
-        memory: around.memory.clone(),
-        line: around.pin(at),
-        msi: around.msi.clone(),
-        interface: Interface::Transitional,
-    };
-    match VirtioPci::new(device, connection) {
+    match VirtioPci::new(device, around.virtio(at, Interface::Transitional)) {
         Some(function) => Ok(Box::new(function)),
         None => Err(MachineError::TooManyDrives),
     }

@@ -44,6 +44,11 @@ impl MmioMap {
         Some((window.device, at - window.start))
     }
 
+    /// All windows, start and length, those above others first.
+    pub fn windows(&self) -> impl Iterator<Item = (MmioDevice, u64, u64)> {
+        self.windows.iter().map(|w| (w.device, w.start, w.len))
+    }
+
     /// Logs, once a page, that nobody answers there.
     pub fn report_unclaimed(&mut self, at: u64, what: &str) {
         let page = at >> 12;

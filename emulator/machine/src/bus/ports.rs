@@ -101,6 +101,13 @@ impl PortMap {
         Some(PortRoute { device, offset: window.offset + at, left: window.len - at })
     }
 
+    /// All windows by their first port. Where two overlap, the second has what both cover.
+    pub fn windows(&self) -> Vec<(PortDevice, PortWindow)> {
+        let mut windows: Vec<_> = self.windows.iter().map(|w| (w.device, w.window)).collect();
+        windows.sort_by_key(|(_, window)| window.port);
+        windows
+    }
+
     /// Logs, once a port, that nobody answers there.
     pub fn report_unclaimed(&mut self, port: u16, what: &str) {
         if self.reported.len() < MAX_REPORTED && !self.reported.contains(&port) {

@@ -69,6 +69,13 @@ impl CpuBus for ProcessorBus {
         self.access(|board| board.port_write(port, size, value));
     }
 
+    fn backdoor(&mut self, registers: &mut [u32; 6]) -> bool {
+        self.access(|board| {
+            let backdoor = board.devices.backdoor.as_mut();
+            backdoor.map(|backdoor| backdoor.call(registers)).is_some()
+        })
+    }
+
     fn acknowledge_interrupt(&mut self) -> Option<u8> {
         self.access(|board| board.interrupts.acknowledge(self.index))
     }

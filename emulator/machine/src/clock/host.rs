@@ -80,6 +80,10 @@ struct Progress {
     told: u64,
     /// The processor's thread, once there is one.
     thread: Option<ThreadId>,
+    /// The host's time for which the guest was stopped: it never was.
+    lost: u64,
+    /// Since when on the host's clock the guest is stopped.
+    stopped: Option<u64>,
 }
 
 impl Progress {
@@ -124,8 +128,16 @@ pub(crate) struct HostClock<H = Host> {
 impl<H: HostTime> HostClock<H> {
     /// A clock at zero.
     pub fn new(host: H) -> Self {
-        let progress =
-            Progress { wall: host.wall(), ran: None, guest: 0, rate: RATE_ONE, told: 0, thread: None };
+        let progress = Progress {
+            wall: host.wall(),
+            ran: None,
+            guest: 0,
+            rate: RATE_ONE,
+            told: 0,
+            thread: None,
+            lost: 0,
+            stopped: None,
+        };
         Self { host, progress: Mutex::new(progress) }
     }
 
@@ -133,18 +145,45 @@ impl<H: HostTime> HostClock<H> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The host's clock without the time for which the guest was stopped.
+    fn wall(&self, progress: &Progress) -> u64 {
+        progress.stopped.unwrap_or_else(|| self.host.wall()).saturating_sub(progress.lost)
+    }
+
+    /// Lets guest time stand still, or pass; for the processor's thread.
+    pub fn set_stopped(&self, stopped: bool) {
+        let mut progress = self.progress();
+        match progress.stopped {
+            None if stopped => {
+                let now = self.host.wall();
+                let wall = now.saturating_sub(progress.lost);
+                progress.mark_now(wall, self.host.ran());
+                progress.stopped = Some(now);
+            }
+            Some(since) if !stopped => {
+                progress.lost += self.host.wall().saturating_sub(since);
+                progress.stopped = None;
+                let guest = progress.guest;
+                let wall = self.wall(&progress);
+                progress.mark(wall, self.host.ran(), guest);
+            }
+            _ => {}
+        }
+    }
+
     /// The processor runs on this thread from now on; until now all time has counted.
     pub fn start(&self) {
         let mut progress = self.progress();
         progress.thread = Some(thread::current().id());
         progress.ran = None;
-        progress.mark_now(self.host.wall(), self.host.ran());
+        let wall = self.wall(&progress);
+        progress.mark_now(wall, self.host.ran());
     }
 
     /// The processor waits: lag is caught up, to `deadline` at most. True when that is now.
     pub fn skip_to(&self, deadline: VmTime) -> bool {
         let mut progress = self.progress();
-        let (wall, ran) = (self.host.wall(), self.host.ran());
+        let (wall, ran) = (self.wall(&progress), self.host.ran());
         progress.mark_now(wall, ran);
         let guest = wall.min(deadline.0).max(progress.guest);
         progress.mark(wall, ran, guest);
@@ -154,10 +193,13 @@ impl<H: HostTime> HostClock<H> {
     /// Sleeps by calling `sleep`. The time counts, to `deadline` if there is one: what comes
     /// after it, because the host was late, becomes lag.
     pub fn sleep(&self, deadline: Option<VmTime>, sleep: impl FnOnce()) {
-        self.progress().mark_now(self.host.wall(), self.host.ran());
+        let mut progress = self.progress();
+        let wall = self.wall(&progress);
+        progress.mark_now(wall, self.host.ran());
+        drop(progress);
         sleep();
         let mut progress = self.progress();
-        let wall = self.host.wall();
+        let wall = self.wall(&progress);
         let all = progress.guest.saturating_add(wall.saturating_sub(progress.wall));
         let counted = deadline.map_or(all, |deadline| all.min(deadline.0));
         progress.mark(wall, self.host.ran(), counted);
@@ -167,7 +209,10 @@ impl<H: HostTime> HostClock<H> {
 impl<H: HostTime> TimeSource for HostClock<H> {
     fn now(&self) -> VmTime {
         let mut progress = self.progress();
-        let wall = self.host.wall();
+        if progress.stopped.is_some() {
+            return VmTime(progress.told);
+        }
+        let wall = self.wall(&progress);
         if progress.thread.is_some_and(|thread| thread != thread::current().id()) {
             // The CPU time of this thread is not the processor's.
             return VmTime(progress.told);

@@ -72,6 +72,13 @@ impl MachineClock {
         }
     }
 
+    /// The guest is stopped, or goes on: time that is the host's stands still meanwhile.
+    pub fn set_stopped(&self, stopped: bool) {
+        if let Self::Host(clock) = self {
+            clock.set_stopped(stopped);
+        }
+    }
+
     /// Instructions until guest time is `deadline`, at least 1; `None` where
     /// instructions do not make the time.
     pub fn instructions_until(&self, deadline: VmTime) -> Option<u64> {
@@ -111,6 +118,7 @@ impl MachineClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn waiting_takes_an_instruction_clock_to_the_deadline_exactly() {
@@ -125,6 +133,18 @@ mod tests {
             Some(1),
             "a past deadline is due after one instruction"
         );
+    }
+
+    #[test]
+    fn a_stopped_host_clock_stands_still_and_goes_on_where_it_stood() {
+        let clock = MachineClock::new(ClockMode::Host, &Arc::default());
+        clock.set_stopped(true);
+        let at = clock.now();
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(clock.now(), at);
+        clock.set_stopped(true);
+        clock.set_stopped(false);
+        assert!(clock.now() >= at && clock.now() < at + VmTime(15_000_000), "{:?}", clock.now());
     }
 
     #[test]

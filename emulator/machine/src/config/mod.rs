@@ -9,6 +9,7 @@ pub use file::BootFile;
 pub use screen::{Look, ScreenWatcher};
 
 use crate::{Control, EngineChoice};
+use glassbox_chipset::SpeakerSink;
 use glassbox_cpu::CpuModel;
 use glassbox_device_api::{BlockBackend, CharBackend};
 use glassbox_services::BootDevice;
@@ -219,6 +220,10 @@ pub struct MachineConfig {
     /// The display adapter, a VGA; [`new`](Self::new) gives one to machines that
     /// start with firmware.
     pub display: Option<DisplayConfig>,
+    /// Who hears the PC speaker.
+    pub speaker: Option<Box<dyn SpeakerSink>>,
+    /// A keyboard and a tablet behind virtio, beside those of the i8042.
+    pub virtio_input: bool,
     /// Who looks at the screen from time to time.
     pub screen_watchers: Vec<Box<dyn ScreenWatcher>>,
     /// Guest time.
@@ -256,6 +261,8 @@ impl MachineConfig {
             flash: None,
             debug_console: None,
             drives: Vec::new(),
+            speaker: None,
+            virtio_input: false,
             screen_watchers: Vec::new(),
             clock: ClockMode::Host,
             debug_exit: None,

@@ -10,6 +10,8 @@ pub struct Look<'a> {
     pub now: VmTime,
     /// Instructions that have retired.
     pub retired: u64,
+    /// Width and height of the picture in pixels; `None` without a display.
+    pub size: Option<(u32, u32)>,
     /// The text screen; `None` in graphics modes.
     pub text: Option<&'a TextScreen>,
     /// The picture and what of it changed since the last look; `None` where nobody
@@ -23,7 +25,7 @@ pub trait ScreenWatcher: Send {
     /// 16 ms where somebody wants pictures, and at the [`deadline`](Self::deadline).
     fn look(&mut self, look: &Look<'_>);
 
-    /// Whether pictures are to be made.
+    /// Whether pictures are to be made from now on. Asked before each look.
     fn wants_pictures(&self) -> bool {
         false
     }

@@ -45,6 +45,7 @@ impl Bench {
             legacy: true,
             drives,
             display,
+            virtio_input: true,
         })?;
         let mut bench = Self { board, clock, processor, memory };
         bench.board.interrupts.lapics[0].set_virtual_wire_mode();
