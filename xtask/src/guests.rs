@@ -1,6 +1,6 @@
 //! The guests that tests boot: unmodified Debian kernels and busybox.
 
-use crate::apt::Apt;
+use crate::apt::{self, Apt};
 use crate::shell;
 use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
@@ -59,7 +59,7 @@ pub fn fetch() -> Result<()> {
         eprintln!("all guests are in {}", folder.display());
         return Ok(());
     }
-    let apt = Apt::new(&folder)?;
+    let apt = Apt::new(&folder, &apt::GUESTS)?;
     for source in SOURCES {
         let package = match source.prefix {
             Some(prefix) => apt.resolve(source.package, source.suite, prefix)?,

@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask test|guests|check|bench|oracle|roms`.
+//! Developer tasks: `cargo xtask test|guests|check|bench|hosts|oracle|roms`.
 
 mod apt;
 mod bench;
@@ -6,6 +6,7 @@ mod check;
 mod disk_guests;
 mod disks;
 mod guests;
+mod hosts;
 mod initramfs;
 mod oracle;
 mod peer;
@@ -31,7 +32,7 @@ struct Args {
 enum Task {
     /// Run every test: unit, instruction and device tests, then real guests.
     Test {
-        /// The slower suites too: more oracle cases.
+        /// The slower suites too: more oracle cases, other hosts.
         #[arg(long)]
         full: bool,
         /// Run only guest scenarios whose name contains this.
@@ -54,6 +55,11 @@ enum Task {
     Check,
     /// Boot Debian's cloud kernel and show speed; with `--peer qemu` the workloads, too.
     Bench(bench::Options),
+    /// Build, check or run for other hosts, with compilers from Debian's packages.
+    Hosts {
+        /// Only jobs whose name contains this.
+        filter: Option<String>,
+    },
     /// Compare our processor with the host's on random instructions.
     Oracle(oracle::Options),
     /// Rebuild the checked-in test ROMs; fails when they differ.
@@ -75,6 +81,7 @@ fn main() -> ExitCode {
         }
         Task::Check => check::run(),
         Task::Bench(options) => bench::run(&options),
+        Task::Hosts { filter } => hosts::run(filter.as_deref()),
         Task::Oracle(options) => oracle::run(&options),
         Task::Roms { peer: Some(peer), .. } => peer::run(peer),
         Task::Roms { bless, peer: None } => roms::run(bless),

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that has to pass.
 
-use crate::{disk_guests, disks, guests, roms, runner, scenarios, shell};
+use crate::{disk_guests, disks, guests, hosts, roms, runner, scenarios, shell};
 use anyhow::{Result, bail};
 
 /// Runs all tests.
@@ -19,6 +19,9 @@ pub fn run(full: bool, guest: Option<&str>, no_skips: bool, jobs: usize) -> Resu
         }
         shell::run(&mut tests)?;
         roms::run(false)?;
+        if full {
+            hosts::run(None)?;
+        }
     }
     if let Err(error) = guests::fetch().and_then(|()| disks::build(Some(&disk_guests::images(guest)))) {
         eprintln!("guests are missing: {error:#}");

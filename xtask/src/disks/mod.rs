@@ -6,7 +6,7 @@ mod grub;
 mod installer;
 mod ready_made;
 
-use crate::apt::Apt;
+use crate::apt::{self, Apt};
 use crate::{guests, shell};
 use anyhow::{Context, Result};
 use std::fs;
@@ -112,7 +112,7 @@ fn from_package(package: &str, file: &str) -> Result<PathBuf> {
     let at = guests::folder().join(package);
     let path = at.join(file);
     if !path.exists() {
-        Apt::new(&guests::folder())?.unpack(package, &at)?;
+        Apt::new(&guests::folder(), &apt::GUESTS)?.unpack(package, &at)?;
     }
     path.exists().then_some(path).with_context(|| format!("{package} has no {file}"))
 }

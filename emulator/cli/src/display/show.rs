@@ -7,11 +7,13 @@ use glassbox_machine::{Control, Look, ScreenWatcher};
 use glassbox_screen::{InputSink, Screen, VncServer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-#[cfg(feature = "window")]
-use std::sync::PoisonError;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+#[cfg(feature = "window")]
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 /// Where VNC clients connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +74,7 @@ pub fn input_sink(control: &Control) -> InputSink {
 pub struct Speed {
     retired: AtomicU64,
     /// Instructions and nanoseconds at the last question.
+    #[cfg(feature = "window")]
     asked: Mutex<(u64, Duration)>,
 }
 
