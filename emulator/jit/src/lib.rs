@@ -19,6 +19,7 @@ pub mod opt;
 #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), any(unix, windows)))]
 mod cache;
 mod counters;
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), any(unix, windows)))]
 mod dump;
 #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), any(unix, windows)))]
 mod engine;

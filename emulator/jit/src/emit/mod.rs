@@ -12,6 +12,7 @@ pub use aarch64 as host;
 #[cfg(target_arch = "x86_64")]
 pub use x64 as host;
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use glassbox_cpu::{Cpu, Op};
 
 /// Where a direct branch leads.
@@ -72,6 +73,7 @@ pub mod reason {
 /// # Safety
 /// There are `left` ops from `op` on.
 #[allow(unsafe_code)]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 unsafe fn run_last(cpu: &mut Cpu, op: *const Op, left: u32, block_rip: u64) -> u32 {
     // SAFETY: the caller's.
     let end = match unsafe { std::slice::from_raw_parts(op, left as usize) } {
