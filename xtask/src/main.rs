@@ -14,6 +14,7 @@ mod quotes;
 mod roms;
 mod runner;
 mod scenarios;
+mod screens;
 mod shell;
 mod table;
 mod test;

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that has to pass.
 
-use crate::{disk_guests, disks, guests, hosts, roms, runner, scenarios, shell};
+use crate::{disk_guests, disks, guests, hosts, roms, runner, scenarios, screens, shell};
 use anyhow::{Result, bail};
 
 /// Runs all tests.
@@ -23,12 +23,14 @@ pub fn run(full: bool, guest: Option<&str>, no_skips: bool, jobs: usize) -> Resu
             hosts::run(None)?;
         }
     }
-    if let Err(error) = guests::fetch().and_then(|()| disks::build(Some(&disk_guests::images(guest)))) {
+    let images = [disk_guests::images(guest), screens::images(guest, full)].concat();
+    if let Err(error) = guests::fetch().and_then(|()| disks::build(Some(&images))) {
         eprintln!("guests are missing: {error:#}");
     }
     let glassbox = shell::glassbox()?;
     let mut tests = scenarios::tests(&glassbox, guest, full);
     tests.extend(disk_guests::tests(&glassbox, guest));
+    tests.extend(screens::tests(&glassbox, guest, full));
     let runner::Tally { passed, failed, skipped } = runner::run(&tests, jobs);
     println!("guests: {passed} passed, {failed} failed, {skipped} skipped");
     if failed != 0 {

@@ -1,4 +1,4 @@
-//! Debian's text installer on a CD that ISOLINUX starts.
+//! Debian's installers on CDs that ISOLINUX starts.
 
 use super::{packaged, scratch, tool};
 use crate::shell;
@@ -6,7 +6,8 @@ use anyhow::Result;
 use std::fs;
 use std::path::Path;
 
-const INSTALLER: &str = "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64";
+const IMAGES: &str = "/usr/lib/debian-installer/images/12/amd64";
+const FOLDER: &str = "debian-installer/amd64";
 const INSTALLER_PACKAGE: &str = "debian-installer-12-netboot-amd64";
 const ISOLINUX: &str = "/usr/lib/ISOLINUX/isolinux.bin";
 /// ISOLINUX's modules and the picture of its menu.
@@ -16,6 +17,7 @@ const SCREENS: [&str; 5] = ["ldlinux.c32", "libcom32.c32", "libutil.c32", "vesam
 pub fn menu_cd(to: &Path) -> Result<()> {
     cd(
         to,
+        "text",
         "default vesamenu.c32\n\
          prompt 0\n\
          timeout 30\n\
@@ -33,6 +35,7 @@ pub fn menu_cd(to: &Path) -> Result<()> {
 pub fn serial_cd(to: &Path) -> Result<()> {
     cd(
         to,
+        "text",
         "serial 0 115200\n\
          default install\n\
          prompt 0\n\
@@ -42,15 +45,28 @@ pub fn serial_cd(to: &Path) -> Result<()> {
     )
 }
 
+/// Without a menu, the graphical installer in a VESA mode of 800 by 600.
+pub fn graphical_cd(to: &Path) -> Result<()> {
+    cd(
+        to,
+        "gtk",
+        "default install\n\
+         prompt 0\n\
+         label install\n\
+         \tkernel linux\n\
+         \tappend vga=788 initrd=initrd.gz --- quiet\n",
+    )
+}
+
 /// Everything is in one folder, under names that ISO 9660 has without extensions.
-fn cd(to: &Path, configuration: &str) -> Result<()> {
+fn cd(to: &Path, flavour: &str, configuration: &str) -> Result<()> {
     let scratch = scratch()?;
     let tree = scratch.path().join("cd");
     let folder = tree.join("isolinux");
     fs::create_dir_all(&folder)?;
     fs::copy(packaged(ISOLINUX, "isolinux")?, folder.join("isolinux.bin"))?;
     fs::write(folder.join("isolinux.cfg"), configuration)?;
-    let installer = packaged(INSTALLER, INSTALLER_PACKAGE)?;
+    let installer = packaged(&format!("{IMAGES}/{flavour}/{FOLDER}"), INSTALLER_PACKAGE)?;
     for file in ["linux", "initrd.gz"] {
         fs::copy(installer.join(file), folder.join(file))?;
     }

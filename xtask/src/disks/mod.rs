@@ -32,6 +32,7 @@ const IMAGES: &[Image] = &[
     Image { file: "debian-efi.qcow2", build: debian::efi_disk, recipe: DEBIAN },
     Image { file: "installer.iso", build: installer::menu_cd, recipe: INSTALLER },
     Image { file: "installer-serial.iso", build: installer::serial_cd, recipe: INSTALLER },
+    Image { file: "installer-gtk.iso", build: installer::graphical_cd, recipe: INSTALLER },
     Image { file: "grub.iso", build: grub::cd, recipe: GRUB },
     Image { file: "grub.img", build: grub::floppy, recipe: GRUB },
     Image { file: "grub-legacy.img", build: grub::legacy_floppy, recipe: GRUB },
