@@ -90,6 +90,19 @@ pub trait PortIo {
     fn port_read(&mut self, offset: u16, size: AccessSize) -> u32;
     /// Writes the low bits of `value`.
     fn port_write(&mut self, offset: u16, size: AccessSize, value: u32);
+    /// Reads elements of `size` at `offset` as a repeated INS does, and returns how many.
+    /// Only behind the last of them may an interrupt rise or the device do anything but
+    /// hand out data. At 0, with nothing done, each is read by itself.
+    fn port_read_run(&mut self, offset: u16, size: AccessSize, to: &mut [u8]) -> usize {
+        let _ = (offset, size, to);
+        0
+    }
+    /// Writes elements as a repeated OUTS does, on the terms of
+    /// [`port_read_run`](Self::port_read_run).
+    fn port_write_run(&mut self, offset: u16, size: AccessSize, from: &[u8]) -> usize {
+        let _ = (offset, size, from);
+        0
+    }
 }
 
 /// A device behind memory addresses. Offsets are relative to its window.

@@ -154,6 +154,16 @@ impl PortIo for FwCfg {
             _ => log::debug!("fw_cfg: write of {size:?} at offset {offset}"),
         }
     }
+
+    fn port_read_run(&mut self, offset: u16, size: AccessSize, to: &mut [u8]) -> usize {
+        if offset != DATA || size != AccessSize::Byte {
+            return 0;
+        }
+        let len = to.len().min(self.rest().len());
+        to[..len].copy_from_slice(&self.rest()[..len]);
+        self.offset = self.offset.saturating_add(len as u32);
+        len
+    }
 }
 
 /// Saved state of a [`FwCfg`]; its items are the machine's configuration.
@@ -205,6 +215,17 @@ mod tests {
         assert_eq!(item(&mut device, 3, 9), [0, 0, 0, 4, 0, 0, 0, 0, 0]);
         assert_eq!(item(&mut device, 5, 2), [2, 0]);
         assert_eq!(item(&mut device, 0x7777, 2), [0, 0], "no such item");
+    }
+
+    #[test]
+    fn an_item_read_in_runs_ends_where_the_single_zeros_begin() {
+        let mut device = device();
+        device.out16(0, 0);
+        let mut bytes = [0xEE; 8];
+        assert_eq!((device.in8(1), device.port_read_run(1, AccessSize::Byte, &mut bytes[..2])), (b'Q', 2));
+        assert_eq!(device.port_read_run(1, AccessSize::Byte, &mut bytes[2..]), 1);
+        assert_eq!(bytes, *b"EMU\xEE\xEE\xEE\xEE\xEE");
+        assert_eq!((device.port_read_run(1, AccessSize::Byte, &mut bytes), device.in8(1)), (0, 0));
     }
 
     #[test]

@@ -98,6 +98,14 @@ impl<T: PortIo + ?Sized> PortIo for Shared<T> {
     fn port_write(&mut self, offset: u16, size: AccessSize, value: u32) {
         self.lock().port_write(offset, size, value);
     }
+
+    fn port_read_run(&mut self, offset: u16, size: AccessSize, to: &mut [u8]) -> usize {
+        self.lock().port_read_run(offset, size, to)
+    }
+
+    fn port_write_run(&mut self, offset: u16, size: AccessSize, from: &[u8]) -> usize {
+        self.lock().port_write_run(offset, size, from)
+    }
 }
 
 impl<T: Mmio + ?Sized> Mmio for Shared<T> {

@@ -38,6 +38,20 @@ pub trait CpuBus: Send {
     fn port_write(&mut self, port: u16, size: u8, value: u32) {
         let _ = (port, size, value);
     }
+    /// Reads elements of `size` (1, 2 or 4) bytes from an I/O port, one behind the other,
+    /// and returns how many: those that a device gives without anything else happening
+    /// between them. What happens then happens behind the last one. At 0, with nothing
+    /// done, they are to be read one by one.
+    fn port_read_run(&mut self, port: u16, size: u8, to: &mut [u8]) -> usize {
+        let _ = (port, size, to);
+        0
+    }
+    /// Writes elements of `size` (1, 2 or 4) bytes to an I/O port as
+    /// [`port_read_run`](Self::port_read_run) reads them.
+    fn port_write_run(&mut self, port: u16, size: u8, from: &[u8]) -> usize {
+        let _ = (port, size, from);
+        0
+    }
     /// Interrupt acknowledge: the vector to deliver, `None` if the request is gone.
     fn acknowledge_interrupt(&mut self) -> Option<u8> {
         None

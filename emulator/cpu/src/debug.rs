@@ -9,6 +9,12 @@ impl Cpu {
         (0..4).any(|n| self.breakpoint_enabled(n) && matches!(self.breakpoint_kind(n), 1 | 3))
     }
 
+    /// Whether any enabled breakpoint watches ports.
+    pub(crate) fn io_breakpoints_armed(&self) -> bool {
+        self.state.cr4.contains(Cr4::DE)
+            && (0..4).any(|n| self.breakpoint_enabled(n) && self.breakpoint_kind(n) == 2)
+    }
+
     fn breakpoint_enabled(&self, n: u32) -> bool {
         self.state.dr[7] >> (2 * n) & 3 != 0
     }

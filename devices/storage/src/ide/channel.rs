@@ -133,6 +133,42 @@ impl Channel {
         }
     }
 
+    /// Reads the data register as often as `to` has room for and the drive's block has
+    /// whole elements. Returns how often: 0 where each read is to be done by itself.
+    pub fn read_data_run(&mut self, size: AccessSize, to: &mut [u8]) -> usize {
+        self.move_run(Phase::PioIn, size, to.len(), |block| to[..block.len()].copy_from_slice(block))
+    }
+
+    /// Writes the data register as [`read_data_run`](Self::read_data_run) reads it.
+    pub fn write_data_run(&mut self, size: AccessSize, from: &[u8]) -> usize {
+        self.move_run(Phase::PioOut, size, from.len(), |block| block.copy_from_slice(&from[..block.len()]))
+    }
+
+    /// Hands the next of the block, at most `most` bytes, to `copy` if the drive is in `phase`.
+    fn move_run(
+        &mut self,
+        phase: Phase,
+        size: AccessSize,
+        most: usize,
+        copy: impl FnOnce(&mut [u8]),
+    ) -> usize {
+        let Some(drive) = &mut self.drives[self.selected] else { return 0 };
+        let interface = drive.interface_mut();
+        // A byte takes a whole word off the cable.
+        if interface.phase() != phase || size == AccessSize::Byte {
+            return 0;
+        }
+        let block = interface.block_mut();
+        let count = most.min(block.len()) / size.bytes() as usize;
+        let len = count * size.bytes() as usize;
+        copy(&mut block[..len]);
+        if count != 0 && interface.advance(len) {
+            drive.block_done();
+            self.update();
+        }
+        count
+    }
+
     // The other registers.
 
     /// Reads a register other than the data register.

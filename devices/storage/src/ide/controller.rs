@@ -158,6 +158,20 @@ impl PortIo for IdeController {
             }
         }
     }
+
+    fn port_read_run(&mut self, offset: u16, size: AccessSize, to: &mut [u8]) -> usize {
+        match self.decoded(offset) {
+            Some(channel) if offset & 0xf == 0 => channel.read_data_run(size, to),
+            _ => 0,
+        }
+    }
+
+    fn port_write_run(&mut self, offset: u16, size: AccessSize, from: &[u8]) -> usize {
+        match self.decoded(offset) {
+            Some(channel) if offset & 0xf == 0 => channel.write_data_run(size, from),
+            _ => 0,
+        }
+    }
 }
 
 impl Device for IdeController {

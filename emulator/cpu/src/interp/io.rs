@@ -1,6 +1,7 @@
 //! IN, OUT, INS, OUTS, and who may use which port (Intel SDM Vol. 1 ch. 19).
 
 use super::Width;
+use super::strings::{Index, span};
 use crate::mmu::Access;
 use crate::state::{SegReg, gpr};
 use crate::{Cpu, Exception, Handler, Op};
@@ -11,7 +12,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind};
 
 /// Iterations of a repeated instruction before interrupts are looked at even
 /// if nobody asked for attention.
-const BATCH: u32 = 1024;
+const BATCH: u64 = 1024;
 /// Offset of the I/O map base in a 32- or 64-bit TSS.
 const IO_MAP_BASE: u64 = 0x66;
 
@@ -143,11 +144,61 @@ fn step<T: Width>(cpu: &mut Cpu, op: &Op, register: usize) {
     set_address_register(cpu, op, register, new);
 }
 
-type Once = fn(&mut Cpu, &Op, u16) -> Result<(), Exception>;
+/// Bytes that cross the bus in one piece at most.
+const RUN: usize = 2048;
+
+/// INS or OUTS.
+trait PortString {
+    /// One element; the registers move only if there was no fault.
+    fn once<T: Width>(cpu: &mut Cpu, op: &Op, port: u16) -> Result<(), Exception>;
+
+    /// As many of `count` elements upwards as the device moves in one piece, between it
+    /// and plain RAM of one page. `None` if it is not that.
+    fn bulk<T: Width>(cpu: &mut Cpu, op: &Op, port: u16, count: u64) -> Option<u64>;
+}
+
+struct Ins;
+impl PortString for Ins {
+    fn once<T: Width>(cpu: &mut Cpu, op: &Op, port: u16) -> Result<(), Exception> {
+        ins_once::<T>(cpu, op, port)
+    }
+
+    fn bulk<T: Width>(cpu: &mut Cpu, op: &Op, port: u16, count: u64) -> Option<u64> {
+        let index = Index::of(op);
+        let from = index.get(cpu, gpr::RDI);
+        let (to, count) = span::<T>(cpu, SegReg::Es as u8, from, index, count, Access::Write)?;
+        let mut bytes = [0; RUN];
+        let bytes = &mut bytes[..RUN.min(count as usize * size_of::<T>())];
+        let done = cpu.outside(|bus| bus.port_read_run(port, size_of::<T>() as u8, bytes));
+        let len = bytes.len().min(done * size_of::<T>());
+        cpu.memory.write_slice_at(to, &bytes[..len]);
+        index.step(cpu, gpr::RDI, len as u64);
+        Some(done as u64)
+    }
+}
+
+struct Outs;
+impl PortString for Outs {
+    fn once<T: Width>(cpu: &mut Cpu, op: &Op, port: u16) -> Result<(), Exception> {
+        outs_once::<T>(cpu, op, port)
+    }
+
+    fn bulk<T: Width>(cpu: &mut Cpu, op: &Op, port: u16, count: u64) -> Option<u64> {
+        let index = Index::of(op);
+        let from = index.get(cpu, gpr::RSI);
+        let (from, count) = span::<T>(cpu, op.seg(), from, index, count, Access::Read)?;
+        let mut bytes = [0; RUN];
+        let bytes = &mut bytes[..RUN.min(count as usize * size_of::<T>())];
+        cpu.memory.read_slice_at(from, bytes);
+        let done = cpu.outside(|bus| bus.port_write_run(port, size_of::<T>() as u8, bytes));
+        index.step(cpu, gpr::RSI, (done * size_of::<T>()) as u64);
+        Some(done as u64)
+    }
+}
 
 /// Runs INS or OUTS, repeated or not. A long repetition ends early and is
 /// entered again, so that interrupts come in between.
-fn string_io<T: Width>(cpu: &mut Cpu, op: &Op, once: Once) -> Result<(), Exception> {
+fn string_io<T: Width, S: PortString>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     let port: u16 = cpu.reg(gpr::RDX as u8);
     let repeats = op.flags & (Op::REP | Op::REPNE) != 0;
     let count = cpu.state.regs[gpr::RCX] & address_mask(op);
@@ -156,13 +207,23 @@ fn string_io<T: Width>(cpu: &mut Cpu, op: &Op, once: Once) -> Result<(), Excepti
     }
     cpu.check_port(port, T::BITS / 8)?;
     if !repeats {
-        return once(cpu, op, port);
+        return S::once::<T>(cpu, op, port);
     }
-    let batch = if cpu.stepping { 1 } else { BATCH };
+    let mut batch = if cpu.stepping { 1 } else { BATCH };
+    let upwards = !cpu.state.system_flags.contains(Flags::DF);
+    // Breakpoints on ports are looked for element by element.
+    let mut in_bulk = upwards && !cpu.stepping && !cpu.io_breakpoints_armed();
     let mut left = count;
-    for _ in 0..batch {
-        once(cpu, op, port)?;
-        left -= 1;
+    while batch != 0 {
+        let bulk = if in_bulk && left > 1 { S::bulk::<T>(cpu, op, port, left) } else { None };
+        // A device that does not move data in pieces is not asked again.
+        in_bulk &= bulk != Some(0);
+        let done = match bulk {
+            Some(done @ 1..) => done,
+            _ => S::once::<T>(cpu, op, port).map(|()| 1)?,
+        };
+        left -= done;
+        batch = batch.saturating_sub(done);
         set_address_register(cpu, op, gpr::RCX, left);
         if left == 0 {
             return Ok(());
@@ -176,11 +237,11 @@ fn string_io<T: Width>(cpu: &mut Cpu, op: &Op, once: Once) -> Result<(), Excepti
 }
 
 fn ins<T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
-    string_io::<T>(cpu, op, ins_once::<T>)
+    string_io::<T, Ins>(cpu, op)
 }
 
 fn outs<T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
-    string_io::<T>(cpu, op, outs_once::<T>)
+    string_io::<T, Outs>(cpu, op)
 }
 
 macro_rules! by_port {

@@ -94,6 +94,89 @@ fn rep_insw_fills_memory_and_counts_as_one_instruction() {
     assert_eq!((log.lock().unwrap().len(), cpu.state.retired), (256, 2));
 }
 
+/// A device that gives and takes numbers in blocks: of `block` bytes in one piece,
+/// or, at 0, one by one. Each block ends in a call for attention.
+struct Blocks {
+    block: usize,
+    moved: Arc<Mutex<(u8, Vec<u8>)>>,
+    signals: Arc<crate::CpuSignals>,
+}
+
+impl Blocks {
+    fn run(&mut self, len: usize, mut each: impl FnMut(&mut (u8, Vec<u8>), usize)) -> usize {
+        let mut moved = self.moved.lock().unwrap();
+        let done = usize::from(moved.0) % self.block.max(1);
+        let len = len.min(self.block.saturating_sub(done));
+        (0..len).for_each(|n| each(&mut moved, n));
+        if len != 0 && len + done == self.block {
+            self.signals.request_attention();
+        }
+        len
+    }
+}
+
+impl CpuBus for Blocks {
+    fn port_read(&mut self, _: u16, _: u8) -> u32 {
+        let mut moved = self.moved.lock().unwrap();
+        moved.0 = moved.0.wrapping_add(1);
+        moved.0.into()
+    }
+    fn port_write(&mut self, _: u16, _: u8, value: u32) {
+        self.moved.lock().unwrap().1.push(value as u8);
+    }
+    fn port_read_run(&mut self, _: u16, _: u8, to: &mut [u8]) -> usize {
+        self.run(to.len(), |moved, n| {
+            moved.0 = moved.0.wrapping_add(1);
+            to[n] = moved.0;
+        })
+    }
+    fn port_write_run(&mut self, _: u16, _: u8, from: &[u8]) -> usize {
+        self.run(from.len(), |moved, n| moved.1.push(from[n]))
+    }
+}
+
+/// Memory, registers and what was written after a repeated INSB or OUTSB across a page
+/// and a segment's limit, in pieces of `block` or one by one.
+fn repeated(code: &[u8], block: usize, down: bool) -> (Vec<u8>, [u64; 4], Vec<u8>, Option<u8>, u64) {
+    let mut cpu = cpu32();
+    let moved = Arc::default();
+    let device = Blocks { block, moved: Arc::clone(&moved), signals: Arc::clone(&cpu.signals) };
+    cpu.bus = Box::new(device);
+    let page = DATA & !0xFFF;
+    let bytes: Vec<u8> = (0..0x2000).map(|n| (n % 251) as u8).collect();
+    cpu.memory.write_bytes(Gpa(page), &bytes).unwrap();
+    for seg in [0, 3] {
+        cpu.state.segs[seg].limit = (page + 0x1400) as u32;
+    }
+    cpu.state.system_flags.set(Flags::DF, down);
+    cpu.sync();
+    cpu.state.regs[gpr::RSI] = page + 0xF01;
+    cpu.state.regs[gpr::RDI] = page + 0xF01;
+    cpu.state.regs[gpr::RCX] = 0x600;
+    run(&mut cpu, code, 1);
+    let mut after = vec![0; 0x2000];
+    cpu.memory.read_bytes(Gpa(page), &mut after).unwrap();
+    let registers = [gpr::RSI, gpr::RDI, gpr::RCX, gpr::RAX].map(|n| cpu.state.regs[n]);
+    let written = moved.lock().unwrap().1.clone();
+    (after, registers, written, faults(&cpu), cpu.state.retired)
+}
+
+#[test]
+fn data_moved_in_pieces_is_that_moved_one_by_one() {
+    for code in [[0xF3, 0x6C], [0xF3, 0x6E]] {
+        for down in [false, true] {
+            let singly = repeated(&code, 0, down);
+            assert_eq!(singly.3.is_some(), !down, "the limit is above");
+            for block in [1, 7, 64, 512, 4096] {
+                assert!(
+                    repeated(&code, block, down) == singly,
+                    "{code:x?} in pieces of {block}, down: {down}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn outs_goes_down_with_df_and_wraps_in_its_address_size() {
     let (mut cpu, log) = with_ports(cpu16());
@@ -155,6 +238,18 @@ fn iopl_3_allows_every_port() {
     cpu.sync();
     run(&mut cpu, &[0xE6, 0x80], 1);
     assert_eq!((faults(&cpu), log.lock().unwrap().len()), (None, 1));
+}
+
+#[test]
+fn a_stepped_ins_does_one_element_between_traps() {
+    let mut cpu = cpu32();
+    cpu.bus = Box::new(Blocks { block: 64, moved: Arc::default(), signals: Arc::clone(&cpu.signals) });
+    cpu.state.regs[gpr::RCX] = 9;
+    cpu.state.regs[gpr::RDI] = DATA;
+    cpu.state.system_flags |= Flags::TF;
+    cpu.sync();
+    run(&mut cpu, &[0xF3, 0x6C], 1);
+    assert_eq!((cpu.state.regs[gpr::RCX], cpu.state.regs[gpr::RDI]), (8, DATA + 1));
 }
 
 #[test]

@@ -28,17 +28,17 @@ enum Next {
 
 /// Address-size view of the registers a string instruction uses.
 #[derive(Clone, Copy)]
-struct Index {
+pub(super) struct Index {
     mask: u64,
 }
 
 impl Index {
-    fn of(op: &Op) -> Self {
+    pub(super) fn of(op: &Op) -> Self {
         Self { mask: u64::MAX >> (64 - op.address_bits()) }
     }
 
     #[inline(always)]
-    fn get(self, cpu: &Cpu, n: usize) -> u64 {
+    pub(super) fn get(self, cpu: &Cpu, n: usize) -> u64 {
         cpu.state.regs[n] & self.mask
     }
 
@@ -50,7 +50,7 @@ impl Index {
     }
 
     #[inline(always)]
-    fn step(self, cpu: &mut Cpu, n: usize, by: u64) {
+    pub(super) fn step(self, cpu: &mut Cpu, n: usize, by: u64) {
         let value = self.get(cpu, n).wrapping_add(by);
         self.set(cpu, n, value);
     }
@@ -192,7 +192,7 @@ impl StringOp for Cmps {
 
 /// The RAM offset of `offset` in `seg`, and how many elements, at most `count`,
 /// follow it upwards within its page.
-fn span<T: Width>(
+pub(super) fn span<T: Width>(
     cpu: &mut Cpu,
     seg: u8,
     offset: u64,

@@ -37,6 +37,12 @@ impl CpuBus for Counted {
     fn port_write(&mut self, port: u16, size: u8, value: u32) {
         self.inner().port_write(port, size, value);
     }
+    fn port_read_run(&mut self, port: u16, size: u8, to: &mut [u8]) -> usize {
+        self.inner().port_read_run(port, size, to)
+    }
+    fn port_write_run(&mut self, port: u16, size: u8, from: &[u8]) -> usize {
+        self.inner().port_write_run(port, size, from)
+    }
     fn backdoor(&mut self, registers: &mut [u32; 6]) -> bool {
         self.inner().backdoor(registers)
     }

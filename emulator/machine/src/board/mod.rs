@@ -155,6 +155,43 @@ impl Board {
         self.follow_port_write(route);
     }
 
+    /// Moves elements of `size` bytes between an I/O port and a buffer in one piece, as
+    /// far as its device does that. Returns how many.
+    fn port_run(
+        &mut self,
+        port: u16,
+        size: u8,
+        run: impl FnOnce(&mut dyn PortUnit, u16, AccessSize) -> usize,
+    ) -> usize {
+        let width = AccessSize::from_bytes(size.into());
+        let (Some(route), Some(width)) = (self.ports.find(port), width) else { return 0 };
+        if route.left < size.into() {
+            return 0;
+        }
+        let Some(device) = self.port_device(route.device) else { return 0 };
+        let moved = run(device, route.offset, width);
+        let deadline = device.next_deadline();
+        self.note_deadline(deadline);
+        moved
+    }
+
+    /// Reads elements of `size` bytes from an I/O port where its device gives them in one
+    /// piece. Returns how many; 0 if each is to be read by itself.
+    pub fn port_read_run(&mut self, port: u16, size: u8, to: &mut [u8]) -> usize {
+        let moved =
+            self.port_run(port, size, |device, offset, width| device.port_read_run(offset, width, to));
+        self.counts.port_reads += moved as u64;
+        moved
+    }
+
+    /// Writes elements as [`port_read_run`](Self::port_read_run) reads them.
+    pub fn port_write_run(&mut self, port: u16, size: u8, from: &[u8]) -> usize {
+        let moved =
+            self.port_run(port, size, |device, offset, width| device.port_write_run(offset, width, from));
+        self.counts.port_writes += moved as u64;
+        moved
+    }
+
     /// Reads in a window of a PCI function.
     fn window_read(&mut self, at: FunctionBar, offset: u64, size: AccessSize) -> u64 {
         let value = self.devices.pci.bar_read(at.function, at.bar.into(), offset, size);

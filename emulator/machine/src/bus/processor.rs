@@ -69,6 +69,14 @@ impl CpuBus for ProcessorBus {
         self.access(|board| board.port_write(port, size, value));
     }
 
+    fn port_read_run(&mut self, port: u16, size: u8, to: &mut [u8]) -> usize {
+        self.access(|board| board.port_read_run(port, size, to))
+    }
+
+    fn port_write_run(&mut self, port: u16, size: u8, from: &[u8]) -> usize {
+        self.access(|board| board.port_write_run(port, size, from))
+    }
+
     fn backdoor(&mut self, registers: &mut [u32; 6]) -> bool {
         self.access(|board| {
             let backdoor = board.devices.backdoor.as_mut();

@@ -121,6 +121,36 @@ fn pio_write_takes_the_first_block_without_an_interrupt() {
 }
 
 #[test]
+fn data_in_runs_is_that_of_single_words_and_ends_with_its_block() {
+    let bench = Bench::new();
+    let backend = numbered(300);
+    let mut rig = Rig::with_disk(&bench, &backend);
+    let mut data = [0; 2048];
+    assert_eq!(rig.port_read_run(0, AccessSize::Word, &mut data), 0, "no command");
+    rig.command(0x20, 130, 2);
+    rig.status();
+    assert_eq!(rig.port_read_run(1, AccessSize::Word, &mut data), 0, "another register");
+    assert_eq!(rig.port_read_run(0, AccessSize::Byte, &mut data), 0, "a byte takes a word off the cable");
+    assert_eq!(rig.port_write_run(0, AccessSize::Word, &data), 0, "the other direction");
+    assert_eq!(rig.in16(0), 130);
+    assert_eq!(rig.port_read_run(0, AccessSize::Dword, &mut data[..15]), 3, "whole elements only");
+    assert_eq!(data[..5], [0, 0, 0x5a, 0x5a, 0x5a]);
+    assert!(!bench.level(IRQ14));
+    assert_eq!(rig.port_read_run(0, AccessSize::Word, &mut data), 249, "to the end of the block");
+    assert!(bench.level(IRQ14), "which the next one follows");
+    assert_eq!(rig.port_read_run(0, AccessSize::Dword, &mut data), 128);
+    assert_eq!((data[0], rig.status(), rig.in16(0)), (131, 0x50, 0));
+    rig.command(0x30, 10, 2);
+    let bytes: Vec<u8> = (0..1024).map(|n| (n / 3) as u8).collect();
+    assert_eq!(rig.port_write_run(0, AccessSize::Word, &bytes), 256);
+    assert!(bench.level(IRQ14));
+    assert_eq!(rig.status(), 0x58);
+    assert_eq!(rig.port_write_run(0, AccessSize::Dword, &bytes[512..]), 128);
+    assert_eq!(rig.status(), 0x50);
+    assert_eq!(backend.bytes()[5120..6144], bytes);
+}
+
+#[test]
 fn multiple_mode_has_to_be_set_and_makes_larger_blocks() {
     let bench = Bench::new();
     let backend = numbered(300);

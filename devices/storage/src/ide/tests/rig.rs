@@ -43,6 +43,14 @@ impl PortIo for Rig {
             _ => self.ide.config_write(0x40, value | 0x8000_8000, 0xf),
         }
     }
+
+    fn port_read_run(&mut self, offset: u16, size: AccessSize, to: &mut [u8]) -> usize {
+        self.ide.port_read_run(offset, size, to)
+    }
+
+    fn port_write_run(&mut self, offset: u16, size: AccessSize, from: &[u8]) -> usize {
+        self.ide.port_write_run(offset, size, from)
+    }
 }
 
 impl Device for Rig {
