@@ -15,7 +15,7 @@ const UNSUPPORTED: u8 = 0x86;
 /// A wait is under way already.
 const BUSY: u8 = 0x83;
 /// System control port A: A20 in bit 1, reset in bit 0.
-const PORT_A: u16 = 0x92;
+pub(crate) const PORT_A: u16 = 0x92;
 const SECOND_PIC_MASK: u16 = 0xA1;
 
 /// AH=C0h: 8 bytes follow; an AT; feature bytes: second 8259A, real-time clock,

@@ -1,9 +1,11 @@
 //! INT 15h: how much memory there is (88h, E801h, E820h, E881h), moving it (87h),
 //! and protected mode (89h).
 
+use crate::asm::{Assembler, Segment, Word};
 use crate::bios::Bios;
 use crate::call::{Call, Flow, ServiceResult};
-use crate::int15::unsupported;
+use crate::int15::{PORT_A, unsupported};
+use crate::rom::{PIC_COMMAND, PIC2_COMMAND, Point};
 use glassbox_tables::{E820Entry, E820Kind, ONE_MIB};
 
 const SMAP: u32 = 0x534D_4150;
@@ -14,6 +16,12 @@ const MOST_KIB: u64 = 0xFFFF;
 const ENTRY: u32 = 20;
 /// Words of the largest block move.
 const MOST_WORDS: u16 = 0x8000;
+/// Bits of system control port A.
+const RESET: u8 = 0x01;
+const A20: u8 = 0x02;
+/// AH=89h: the descriptor that is made here, and what it is: 64 KiB of 16-bit code at F0000h.
+const SWITCHING_CODE: u32 = 7;
+const ROM_CODE_DESCRIPTOR: [u8; 8] = [0xFF, 0xFF, 0x00, 0x00, 0x0F, 0x9B, 0x00, 0x00];
 
 /// RAM from 1 MiB up to the first gap.
 fn extended(map: &[E820Entry]) -> u64 {
@@ -121,9 +129,46 @@ pub(crate) fn block_move(call: &mut Call<'_>) -> ServiceResult {
     Ok(Flow::Done)
 }
 
-/// AH=89h: nobody uses it, and it would have to leave the caller in protected mode.
+/// AH=89h: goes on in protected mode behind the INT 15h. The table at ES:SI has eight
+/// descriptors: none, GDT, IDT, the caller's DS, ES, SS and CS, and one that is made
+/// here, for the code that switches. BH and BL are where the interrupts of the two
+/// controllers shall be; all of them are masked afterwards.
 pub(crate) fn protected_mode(call: &mut Call<'_>) -> ServiceResult {
-    unsupported(call)
+    if call.is_v86() {
+        return unsupported(call);
+    }
+    let at = call.linear(call.regs.es, call.regs.si.word()).wrapping_add(8 * SWITCHING_CODE);
+    call.write(at, &ROM_CODE_DESCRIPTOR)?;
+    let a20 = call.in8(PORT_A);
+    call.out8(PORT_A, a20 & !RESET | A20);
+    let (first, second) = (call.regs.bx.high(), call.regs.bx.low());
+    for (port, vectors, cascade) in [(PIC_COMMAND, first, 0x04), (PIC2_COMMAND, second, 0x02)] {
+        call.out8(port.into(), 0x11);
+        for word in [vectors, cascade, 0x01, 0xFF] {
+            call.out8(u16::from(port) + 1, word);
+        }
+    }
+    Ok(Flow::Point(Point::EnterProtected))
+}
+
+/// The stub behind [`protected_mode`]: what cannot be done for the caller from outside.
+pub(crate) fn place_switch(rom: &mut Assembler) {
+    rom.bytes(&[0x26, 0x0F, 0x01, 0x54, 0x08]); // LGDT ES:[SI + 08h]
+    rom.bytes(&[0x26, 0x0F, 0x01, 0x5C, 0x10]); // LIDT ES:[SI + 10h]
+    rom.bytes(&[0x0F, 0x01, 0xE0, 0x0C, 0x01, 0x0F, 0x01, 0xF0]); // SMSW AX, OR AL, 1, LMSW AX
+    let protected = rom.here() + 5;
+    rom.jmp_far(8 * SWITCHING_CODE as u16, protected);
+    for (n, segment) in [(3, Segment::Ds), (4, Segment::Es), (5, Segment::Ss)] {
+        rom.mov(Word::Ax, 8 * n);
+        rom.mov_to_segment(segment, Word::Ax);
+    }
+    // The frame of the INT becomes one of a far call. BP is lost, as on an AT.
+    rom.pop(Word::Bp);
+    rom.bytes(&[0x83, 0xC4, 0x04]); // ADD SP, 4
+    rom.bytes(&[0x6A, 0x30]); // PUSH 30h: the sixth, the caller's code
+    rom.push(Word::Bp);
+    rom.bytes(&[0x31, 0xC0]); // XOR AX, AX: no carry either
+    rom.retf();
 }
 
 #[cfg(test)]
@@ -199,5 +244,23 @@ mod tests {
         b.regs.cx.0 = 0x8001;
         call(&mut b, 0x8700);
         assert_eq!((b.regs.ax.high(), b.carry(), b.zero()), (2, true, false));
+    }
+
+    #[test]
+    fn protected_mode_gets_its_descriptor_and_the_controllers_new_vectors() {
+        let mut b = bench(2);
+        b.regs.ax.0 = 0x8900;
+        b.regs.bx.0 = 0x5058;
+        assert_eq!(b.run_with(service), Ok(Flow::Point(Point::EnterProtected)));
+        assert_eq!(b.host.memory[0x2_0038..0x2_0040], ROM_CODE_DESCRIPTOR);
+        let bytes = |port| -> Vec<u32> {
+            b.host.written.iter().filter(|w| w.0 == port).map(|w| w.2).collect()
+        };
+        assert_eq!(bytes(0x20), [0x11]);
+        assert_eq!(bytes(0x21), [0x50, 0x04, 0x01, 0xFF]);
+        assert_eq!(bytes(0xA1), [0x58, 0x02, 0x01, 0xFF]);
+        b.regs.flags |= crate::registers::Registers::VM;
+        call(&mut b, 0x8900);
+        assert!(b.carry(), "no program leaves virtual-8086 mode by itself");
     }
 }

@@ -30,7 +30,7 @@
 use crate::asm::{Assembler, Byte, Condition, Label, SEGMENT_SIZE, Segment, Word};
 use crate::call::Frame;
 use crate::service::Service;
-use crate::{int10, int13, int14, int15};
+use crate::{int10, int13, int14, int15, int15_memory};
 use std::collections::HashMap;
 
 /// The port that stubs write to. Nothing on a PC has it.
@@ -83,8 +83,8 @@ const DATE: &[u8; 8] = b"01/01/26";
 /// Model: an AT.
 pub const MODEL: u8 = 0xFC;
 
-const PIC_COMMAND: u8 = 0x20;
-const PIC2_COMMAND: u8 = 0xA0;
+pub(crate) const PIC_COMMAND: u8 = 0x20;
+pub(crate) const PIC2_COMMAND: u8 = 0xA0;
 const EOI: u8 = 0x20;
 
 /// Places of the ROM that a service may go on at.
@@ -96,6 +96,8 @@ pub enum Point {
     Bootstrap,
     /// The end of a block move that reset the processor, as the AT's.
     ResumeBlockMove,
+    /// INT 15h AH=89h: on in protected mode.
+    EnterProtected,
     /// INT 09h: EOI and return.
     KeyDone,
     /// INT 09h: Print Screen.
@@ -322,6 +324,9 @@ impl Builder {
         self.a.pop_segment(Segment::Es);
         self.a.popa();
         self.a.iret();
+
+        self.point(Point::EnterProtected);
+        int15_memory::place_switch(&mut self.a);
 
         self.fixed(entry::INT19);
         self.a.sti();
