@@ -6,16 +6,11 @@
 bits 16
 cpu 386
 org 0x7C00
+%include "boot.inc"
 
 %define SECTORS 32768
 
-  cli
-  cld
-  xor ax, ax
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  mov sp, 0x7C00
+  real_mode_segments
   sti
   mov [drive], dl
   cmp dl, 0x80

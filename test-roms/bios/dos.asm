@@ -10,6 +10,7 @@
 bits 16
 cpu 386
 org 0x7C00
+%include "boot.inc"
 %include "tap16.inc"
 
 %define PROGRAM_SECTORS 16
@@ -36,14 +37,8 @@ org 0x7C00
 start:
   jmp 0:.here
 .here:
-  cli
-  xor ax, ax
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  mov sp, 0x7C00
+  real_mode_segments
   sti
-  cld
   mov [boot_drive], dl
   mov ax, 0x0200 + PROGRAM_SECTORS
   mov bx, program

@@ -9,6 +9,7 @@
 
 bits 16
 cpu 386
+%include "boot.inc"
 
 %define SECTOR 512
 %define SPT 18
@@ -47,14 +48,8 @@ drive: db 0
   db "FAT12   "
 
 start:
-  cli
-  xor ax, ax
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  mov sp, 0x7C00
+  real_mode_segments
   sti
-  cld
   mov [drive], dl
   mov ax, FAT_LBA
   mov cx, FAT_SECTORS

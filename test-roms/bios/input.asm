@@ -5,14 +5,9 @@
 bits 16
 cpu 386
 org 0x7C00
+%include "boot.inc"
 
-  cli
-  cld
-  xor ax, ax
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  mov sp, 0x7C00
+  real_mode_segments
   sti
 
 ; A key: its scan code comes by IRQ 1.

@@ -6,6 +6,7 @@
 bits 16
 cpu 386
 org 0x7C00
+%include "boot.inc"
 
 %define CODE 0x08
 %define DATA 0x10
@@ -14,13 +15,7 @@ org 0x7C00
 %define APM16 0x28
 %define APMDATA 0x30
 
-  cli
-  cld
-  xor ax, ax
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  mov sp, 0x7C00
+  real_mode_segments
   mov [step], byte 0x10
 ; Connect for 32-bit code; the segments go into the GDT.
   mov ax, 0x5303

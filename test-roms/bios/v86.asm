@@ -5,6 +5,7 @@
 bits 16
 cpu 486
 org 0x7C00
+%include "boot.inc"
 
 %define PAGES 0x10000           ; page directory, then the table of the first 4 MiB
 %define TSS 0x12000
@@ -16,13 +17,7 @@ org 0x7C00
 %define IOPL3 (3 << 12)
 
 start:
-  cli
-  cld
-  xor ax, ax
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  mov sp, 0x7C00
+  real_mode_segments
   mov ax, 0x2401
   int 0x15
   ; All zero: directory, table, TSS.

@@ -243,3 +243,15 @@ impl CpuBus for LogBus {
         }
     }
 }
+
+/// Runs one instruction, which must not fault.
+pub(crate) fn one(cpu: &mut Cpu, code: &[u8]) {
+    assert_eq!(run(cpu, code, 1), Exit::Budget, "{:?}", cpu.fault_chain);
+    assert!(cpu.fault_chain.is_empty(), "{:?}", cpu.fault_chain);
+}
+
+/// Runs one instruction and returns the vector it raised.
+pub(crate) fn raised(cpu: &mut Cpu, code: &[u8]) -> u8 {
+    run(cpu, code, 1);
+    cpu.fault_chain.front().expect("the instruction faults").vector
+}

@@ -5,21 +5,20 @@ use crate::JitStats;
 use glassbox_cpu::{Cpu, Exit, Interpreter};
 use std::io::{Error, ErrorKind, Result, Write};
 
-/// Never exists here.
-pub enum Jit {}
+/// An engine that never exists here, with all that engines have.
+pub enum Absent {}
 
 /// Never exists here.
-pub enum Verify {}
+pub type Jit = Absent;
 
-fn unsupported<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Unsupported, "there is no compiler for this kind of host"))
-}
+/// Never exists here.
+pub type Verify = Absent;
 
-impl Jit {
+impl Absent {
     /// # Errors
     /// Always.
     pub fn new(_bytes: usize) -> Result<Self> {
-        unsupported()
+        Err(Error::new(ErrorKind::Unsupported, "there is no compiler for this kind of host"))
     }
 
     /// As [`Interpreter::run`].
@@ -39,29 +38,6 @@ impl Jit {
 
     /// Writes what is compiled from now on to `out`.
     pub fn dump_to(&mut self, _out: Box<dyn Write + Send>) {
-        match *self {}
-    }
-}
-
-impl Verify {
-    /// # Errors
-    /// Always.
-    pub fn new(_bytes: usize) -> Result<Self> {
-        unsupported()
-    }
-
-    /// As [`Interpreter::run`].
-    pub fn run(&mut self, _cpu: &mut Cpu, _budget: u64) -> Exit {
-        match *self {}
-    }
-
-    /// The interpreter that runs what is cold.
-    pub fn interpreter(&self) -> &Interpreter {
-        match *self {}
-    }
-
-    /// What the compiler did so far.
-    pub fn counters(&self) -> JitStats {
         match *self {}
     }
 

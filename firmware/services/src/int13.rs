@@ -282,6 +282,13 @@ pub(crate) fn put_floppy_table(call: &mut Call<'_>) -> Result<(), GuestFault> {
     Ok(())
 }
 
+/// Where on the medium the next piece of a transfer is, in bytes, and how many sectors
+/// it has; nothing where no medium reaches.
+fn next_piece(size: u64, (lba, count): (u64, u64), done: u64) -> Option<(u64, u64)> {
+    let offset = lba.checked_add(done)?.checked_mul(size)?;
+    Some((offset, (count - done).min(CHUNK * SECTOR / size)))
+}
+
 /// Reads `count` sectors from `lba` into memory. Returns how many were
 /// transferred, and the status if it was not all of them.
 pub(crate) fn read_sectors(
@@ -294,9 +301,9 @@ pub(crate) fn read_sectors(
     let transfer = Transfer { write: false, sectors: (lba, count), stack: call.stack(0) };
     let mut done = drive.resume(transfer);
     while done < count {
-        let n = (count - done).min(CHUNK * SECTOR / size);
-        let offset = lba.checked_add(done).and_then(|at| at.checked_mul(size));
-        let Some(offset) = offset else { return Ok((done, Status::SectorNotFound)) };
+        let Some((offset, n)) = next_piece(size, (lba, count), done) else {
+            return Ok((done, Status::SectorNotFound));
+        };
         // Up to the end of the medium, as a controller would.
         let left = drive.sectors().saturating_sub(lba + done);
         let now = n.min(left);
@@ -336,9 +343,9 @@ pub(crate) fn write_sectors(
     let transfer = Transfer { write: true, sectors: (lba, count), stack: call.stack(0) };
     let mut done = drive.resume(transfer);
     while done < count {
-        let n = (count - done).min(CHUNK * SECTOR / size);
-        let offset = lba.checked_add(done).and_then(|at| at.checked_mul(size));
-        let Some(offset) = offset else { return Ok((done, Status::SectorNotFound)) };
+        let Some((offset, n)) = next_piece(size, (lba, count), done) else {
+            return Ok((done, Status::SectorNotFound));
+        };
         let mut bytes = vec![0; (n * size) as usize];
         drive.suspend(transfer, done);
         if !buffer.read(call, done * size, &mut bytes)? {

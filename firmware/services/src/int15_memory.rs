@@ -253,9 +253,8 @@ mod tests {
         b.regs.bx.0 = 0x5058;
         assert_eq!(b.run_with(service), Ok(Flow::Point(Point::EnterProtected)));
         assert_eq!(b.host.memory[0x2_0038..0x2_0040], ROM_CODE_DESCRIPTOR);
-        let bytes = |port| -> Vec<u32> {
-            b.host.written.iter().filter(|w| w.0 == port).map(|w| w.2).collect()
-        };
+        let bytes =
+            |port| -> Vec<u32> { b.host.written.iter().filter(|w| w.0 == port).map(|w| w.2).collect() };
         assert_eq!(bytes(0x20), [0x11]);
         assert_eq!(bytes(0x21), [0x50, 0x04, 0x01, 0xFF]);
         assert_eq!(bytes(0xA1), [0x58, 0x02, 0x01, 0xFF]);

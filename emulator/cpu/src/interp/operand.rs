@@ -88,7 +88,17 @@ macro_rules! by_form {
         }
     };
 }
-pub(crate) use {by_form, by_width};
+/// As [`by_width`] for what has no byte form.
+macro_rules! by_size {
+    ($bits:expr, $name:ident) => {
+        match $bits {
+            16 => $name::<u16> as crate::Handler,
+            32 => $name::<u32>,
+            _ => $name::<u64>,
+        }
+    };
+}
+pub(crate) use {by_form, by_size, by_width};
 
 /// Operand width in bits of operand `n`, register or memory.
 pub(crate) fn operand_bits(i: &Instruction, n: u32) -> u32 {

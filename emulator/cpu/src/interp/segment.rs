@@ -1,7 +1,7 @@
 //! MOV, PUSH and POP of segment registers, LDS and kin.
 
 use super::Width;
-use super::operand::operand_bits;
+use super::operand::{by_size, operand_bits};
 use crate::state::SegReg;
 use crate::transfer::Frame;
 use crate::{Cpu, Exception, Handler, Op, gpr};
@@ -70,16 +70,6 @@ fn load_far<T: Width>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     cpu.load_segment(seg, selector)?;
     cpu.set_reg(op.dst, T::truncate(offset));
     Ok(())
-}
-
-macro_rules! by_size {
-    ($bits:expr, $name:ident) => {
-        match $bits {
-            16 => $name::<u16> as Handler,
-            32 => $name::<u32>,
-            _ => $name::<u64>,
-        }
-    };
 }
 
 pub(crate) fn select(i: &Instruction) -> Option<Handler> {

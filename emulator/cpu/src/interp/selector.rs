@@ -1,7 +1,7 @@
 //! LLDT, LTR, SLDT, STR, LAR, LSL, VERR, VERW, ARPL.
 
 use super::Width;
-use super::operand::operand_bits;
+use super::operand::{by_size, operand_bits};
 use crate::{Cpu, Exception, Handler, Op};
 use glassbox_x86_spec::control::{Cr4, Flags};
 use iced_x86::{Instruction, Mnemonic};
@@ -106,16 +106,6 @@ fn arpl(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {
     }
     set_zf(cpu, old & 3 < least);
     Ok(())
-}
-
-macro_rules! by_size {
-    ($bits:expr, $name:ident) => {
-        match $bits {
-            16 => $name::<u16> as Handler,
-            32 => $name::<u32>,
-            _ => $name::<u64>,
-        }
-    };
 }
 
 pub(crate) fn select(i: &Instruction) -> Option<Handler> {

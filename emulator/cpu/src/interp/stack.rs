@@ -2,7 +2,7 @@
 //! pushed and popped in `segment.rs` and `flag_ops.rs`.
 
 use super::Width;
-use super::operand::operand_bits;
+use super::operand::{by_size, operand_bits};
 use crate::mmu::Access;
 use crate::state::{SEG_FLAT_STACK, SegReg, gpr};
 use crate::{Cpu, Exception, Handler, Op};
@@ -111,16 +111,6 @@ fn enter_frame<T: Width>(cpu: &mut Cpu, locals: u64, level: u8) -> Result<(), Ex
     Ok(())
 }
 
-macro_rules! by_stack {
-    ($bits:expr, $name:ident) => {
-        match $bits {
-            16 => $name::<u16> as Handler,
-            32 => $name::<u32>,
-            _ => $name::<u64>,
-        }
-    };
-}
-
 pub(crate) fn select(i: &Instruction) -> Option<Handler> {
     use Code::*;
     let to_segment = i.op0_kind() == OpKind::Register && i.op0_register().is_segment_register();
@@ -129,13 +119,13 @@ pub(crate) fn select(i: &Instruction) -> Option<Handler> {
     }
     Some(match i.mnemonic() {
         Mnemonic::Push => match (i.op0_kind(), i.code()) {
-            (OpKind::Register | OpKind::Memory, _) => by_stack!(operand_bits(i, 0), push_rm),
+            (OpKind::Register | OpKind::Memory, _) => by_size!(operand_bits(i, 0), push_rm),
             (_, Push_imm16 | Pushw_imm8) => push_imm::<u16>,
             (_, Pushd_imm32 | Pushd_imm8) => push_imm::<u32>,
             _ => push_imm::<u64>,
         },
-        Mnemonic::Pop if i.op0_kind() == OpKind::Register => by_stack!(operand_bits(i, 0), pop_reg),
-        Mnemonic::Pop => by_stack!(operand_bits(i, 0), pop_mem),
+        Mnemonic::Pop if i.op0_kind() == OpKind::Register => by_size!(operand_bits(i, 0), pop_reg),
+        Mnemonic::Pop => by_size!(operand_bits(i, 0), pop_mem),
         Mnemonic::Pusha => pusha::<u16>,
         Mnemonic::Pushad => pusha::<u32>,
         Mnemonic::Popa => popa::<u16>,

@@ -30,6 +30,48 @@ pub(crate) enum Stored {
     Packed { offset: u64, len: u64 },
 }
 
+/// An image that is read only.
+pub(crate) trait Readable: Send + Sync {
+    /// As [`Image::len`].
+    fn len(&self) -> u64;
+
+    /// As [`Image::read`].
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// As [`Image::extent`].
+    fn extent(&self, offset: u64, len: u64) -> io::Result<Extent>;
+}
+
+impl<R: Readable> Image for R {
+    fn len(&self) -> u64 {
+        Readable::len(self)
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        Readable::read(self, offset, buffer)
+    }
+
+    fn write(&self, _offset: u64, _data: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn discard(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn write_zeroes(&self, _offset: u64, _len: u64, _may_unmap: bool) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn extent(&self, offset: u64, len: u64) -> io::Result<Extent> {
+        Readable::extent(self, offset, len)
+    }
+}
+
 /// The answer to where each block of a disk is.
 pub(crate) trait Layout: Send + Sync {
     /// Bytes of the disk.
@@ -75,7 +117,7 @@ impl<L: Layout> Foreign<L> {
     }
 }
 
-impl<L: Layout> Image for Foreign<L> {
+impl<L: Layout> Readable for Foreign<L> {
     fn len(&self) -> u64 {
         self.layout.len()
     }
@@ -99,22 +141,6 @@ impl<L: Layout> Image for Foreign<L> {
             done += count;
         }
         Ok(())
-    }
-
-    fn write(&self, _offset: u64, _data: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn discard(&self, _offset: u64, _len: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn write_zeroes(&self, _offset: u64, _len: u64, _may_unmap: bool) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
 
     fn extent(&self, offset: u64, len: u64) -> io::Result<Extent> {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Fields, Foreign, Layout, Stored, read_table};
+use super::{Fields, Foreign, Layout, Readable, Stored, read_table};
 use crate::ImageError;
 use crate::error::corrupt;
 use crate::image::{Extent, ExtentKind, Image};
@@ -261,7 +261,7 @@ impl Pieces {
     }
 }
 
-impl Image for Pieces {
+impl Readable for Pieces {
     fn len(&self) -> u64 {
         self.len
     }
@@ -287,22 +287,6 @@ impl Image for Pieces {
             done += count;
         }
         Ok(())
-    }
-
-    fn write(&self, _offset: u64, _data: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn discard(&self, _offset: u64, _len: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn write_zeroes(&self, _offset: u64, _len: u64, _may_unmap: bool) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
 
     fn extent(&self, offset: u64, len: u64) -> io::Result<Extent> {

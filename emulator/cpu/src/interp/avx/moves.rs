@@ -2,6 +2,7 @@
 
 use super::operand::{Long, Vector, Vex, by_length, unary, vex};
 use crate::interp::simd::lane::Element;
+use crate::interp::simd::moves::by_place;
 use crate::interp::simd::moves::{self, byte_signs, sign_mask};
 use crate::mmu::Access;
 use crate::{Cpu, Exception, Handler, Op};
@@ -141,12 +142,7 @@ fn clear<const ALL: bool>(cpu: &mut Cpu, _: &Op) -> Result<(), Exception> {
 pub(super) fn select(i: &Instruction, long: bool) -> Option<Handler> {
     use Mnemonic::*;
     let to_memory = i.op0_kind() == OpKind::Memory;
-    let from_memory = i.op1_kind() == OpKind::Memory;
-    let by_place = |load: Handler, store: Handler, copy: Handler| match (to_memory, from_memory) {
-        (true, _) => store,
-        (_, true) => load,
-        _ => copy,
-    };
+    let by_place = |load, store, copy| by_place(i, load, store, copy);
     let aligned =
         || by_place(by_length!(long, load_aligned), by_length!(long, store_aligned), by_length!(long, copy));
     let handler: Handler = match i.mnemonic() {

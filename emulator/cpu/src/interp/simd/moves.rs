@@ -258,15 +258,18 @@ fn hint(_: &mut Cpu, _: &Op) -> Result<(), Exception> {
     Ok(())
 }
 
+/// Which of the three ways a move is: from memory, to memory, between registers.
+pub(in crate::interp) fn by_place(i: &Instruction, load: Handler, store: Handler, copy: Handler) -> Handler {
+    match (i.op0_kind(), i.op1_kind()) {
+        (OpKind::Memory, _) => store,
+        (_, OpKind::Memory) => load,
+        _ => copy,
+    }
+}
+
 pub(super) fn select(i: &Instruction, mmx: bool) -> Option<Handler> {
     use Mnemonic::*;
-    let to_memory = i.op0_kind() == OpKind::Memory;
-    let from_memory = i.op1_kind() == OpKind::Memory;
-    let by_place = |load: Handler, store: Handler, copy: Handler| match (to_memory, from_memory) {
-        (true, _) => store,
-        (_, true) => load,
-        _ => copy,
-    };
+    let by_place = |load, store, copy| by_place(i, load, store, copy);
     let handler: Handler = match i.mnemonic() {
         Movaps | Movapd | Movdqa => by_place(load_aligned, store_aligned, copy),
         Movups | Movupd | Movdqu | Lddqu => by_place(load_unaligned, store_unaligned, copy),

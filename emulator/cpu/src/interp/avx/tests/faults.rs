@@ -1,6 +1,7 @@
 //! When VEX-encoded instructions may run, and what their encodings may have.
 
 use super::*;
+use crate::testing::run;
 use crate::testing::{cpu16, cpu32};
 use glassbox_x86_spec::control::{Cr0, Flags};
 use glassbox_x86_spec::vector;
@@ -13,17 +14,17 @@ fn avx_needs_osxsave_and_both_components_but_not_osfxsr() {
     one(&mut bench(A, B), &VPADDB);
     let mut cpu = bench(A, B);
     cpu.state.cr4 -= Cr4::OSXSAVE;
-    assert_eq!(fault(&mut cpu, &VPADDB), vector::UD);
+    assert_eq!(raised(&mut cpu, &VPADDB), vector::UD);
     for xcr0 in [1, 3, 5] {
         let mut cpu = bench(A, B);
         cpu.state.xcr0 = xcr0;
         // #UD comes before #NM.
         cpu.state.cr0 |= Cr0::TS;
-        assert_eq!(fault(&mut cpu, &VPADDB), vector::UD, "XCR0 = {xcr0}");
+        assert_eq!(raised(&mut cpu, &VPADDB), vector::UD, "XCR0 = {xcr0}");
     }
     let mut cpu = bench(A, B);
     cpu.state.cr0 |= Cr0::TS;
-    assert_eq!(fault(&mut cpu, &VPADDB), vector::NM);
+    assert_eq!(raised(&mut cpu, &VPADDB), vector::NM);
     let mut cpu = bench(A, B);
     cpu.state.cr0 |= Cr0::EM;
     cpu.state.cr4 -= Cr4::OSFXSR;
@@ -38,7 +39,7 @@ fn real_and_virtual_8086_mode_have_no_vex() {
         cpu.sync();
         cpu
     };
-    assert_eq!(fault(&mut enable(cpu16()), &VPADDB), vector::UD);
+    assert_eq!(raised(&mut enable(cpu16()), &VPADDB), vector::UD);
     one(&mut enable(cpu32()), &VPADDB);
     let mut v86 = cpu32();
     for segment in &mut v86.state.segs[..6] {
@@ -46,14 +47,14 @@ fn real_and_virtual_8086_mode_have_no_vex() {
     }
     v86.state.system_flags |= Flags::VM;
     v86.state.cpl = 3;
-    assert_eq!(fault(&mut enable(v86), &VPADDB), vector::UD);
+    assert_eq!(raised(&mut enable(v86), &VPADDB), vector::UD);
 }
 
 #[test]
 fn prefixes_and_fields_that_do_not_belong_are_undefined() {
     for prefix in [0xF0, 0x66, 0xF2, 0xF3, 0x48] {
         let code = [&[prefix][..], &VPADDB].concat();
-        assert_eq!(fault(&mut bench(A, B), &code), vector::UD, "{prefix:#x}");
+        assert_eq!(raised(&mut bench(A, B), &code), vector::UD, "{prefix:#x}");
     }
     let others: [(&str, &[u8]); 6] = [
         ("vmovaps with vvvv", &[0xC5, 0xE8, 0x28, 0xCB]),
@@ -65,19 +66,19 @@ fn prefixes_and_fields_that_do_not_belong_are_undefined() {
         ("vgatherdps xmm1, [rbx+xmm2], xmm2", &[0xC4, 0xE2, 0x69, 0x92, 0x0C, 0x13]),
     ];
     for (name, code) in others {
-        assert_eq!(fault(&mut bench(A, B), code), vector::UD, "{name}");
+        assert_eq!(raised(&mut bench(A, B), code), vector::UD, "{name}");
     }
 }
 
 #[test]
 fn only_the_aligned_moves_need_alignment() {
     // vmovdqa ymm1, [rbx + 16]; vmovdqu; vpaddb ymm1, ymm2, [rbx + 1]; vmovdqa xmm1
-    assert_eq!(fault(&mut bench(A, B), &[0xC5, 0xFD, 0x6F, 0x4B, 16]), vector::GP);
+    assert_eq!(raised(&mut bench(A, B), &[0xC5, 0xFD, 0x6F, 0x4B, 16]), vector::GP);
     one(&mut bench(A, B), &[0xC5, 0xFE, 0x6F, 0x4B, 16]);
     one(&mut bench(A, B), &[0xC5, 0xED, 0xFC, 0x4B, 1]);
     one(&mut bench(A, B), &[0xC5, 0xF9, 0x6F, 0x4B, 16]);
     // vmovntdq [rbx + 16], ymm2
-    assert_eq!(fault(&mut bench(A, B), &[0xC5, 0xFD, 0xE7, 0x53, 16]), vector::GP);
+    assert_eq!(raised(&mut bench(A, B), &[0xC5, 0xFD, 0xE7, 0x53, 16]), vector::GP);
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn an_unmasked_exception_is_xm_or_ud_and_writes_nothing() {
         let mut cpu = bench(one_over_zero.0, one_over_zero.1);
         cpu.state.cr4.set(Cr4::OSXMMEXCPT, reported);
         cpu.state.mxcsr &= !(1 << 9);
-        assert_eq!(fault(&mut cpu, &code), wanted);
+        assert_eq!(raised(&mut cpu, &code), wanted);
         assert_eq!((cpu.state.vec[1], cpu.state.mxcsr & 0x3F), ([u64::MAX; 4], 4));
     }
 }

@@ -18,7 +18,7 @@ fn masked_elements_beyond_the_end_of_memory_do_not_fault() {
     assert_eq!(cpu.state.vec[1][2..], [0, 0]);
     let mut cpu = bench([SIGN, 0, SIGN, 0], B);
     cpu.state.regs[crate::gpr::RBX] = END - 16;
-    assert_eq!(fault(&mut cpu, &load), vector::PF);
+    assert_eq!(raised(&mut cpu, &load), vector::PF);
     assert_eq!((cpu.state.cr2, cpu.state.vec[1]), (END, [u64::MAX; 4]));
 }
 
@@ -41,7 +41,7 @@ fn a_gather_that_faults_goes_on_where_it_stopped() {
     let mut cpu = bench([SIGN, 0, SIGN, SIGN], [1, far, far, 0]);
     put(&cpu, DATA, &[7; 8]);
     put(&cpu, DATA + 8, &[9; 8]);
-    assert_eq!(fault(&mut cpu, &code), vector::PF);
+    assert_eq!(raised(&mut cpu, &code), vector::PF);
     let (seven, nine) = (0x0707_0707_0707_0707, 0x0909_0909_0909_0909);
     assert_eq!(cpu.state.cr2, END);
     assert_eq!(cpu.state.vec[1], [nine, u64::MAX, u64::MAX, u64::MAX]);

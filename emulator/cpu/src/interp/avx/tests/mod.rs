@@ -5,9 +5,9 @@ mod faults;
 mod gathers;
 mod lanes;
 
+use crate::Cpu;
 use crate::state::VectorRegister;
-use crate::testing::{DATA, cpu64, run};
-use crate::{Cpu, Exit};
+use crate::testing::{DATA, cpu64, one, raised};
 use glassbox_memory::Gpa;
 use glassbox_x86_spec::control::Cr4;
 
@@ -28,18 +28,6 @@ fn bench(a: VectorRegister, b: VectorRegister) -> Cpu {
     cpu.state.regs[crate::gpr::RBX] = DATA;
     cpu.memory.write_bytes(Gpa(DATA), bytemuck::bytes_of(&b)).expect("RAM");
     cpu
-}
-
-/// Runs one instruction, which must not fault.
-fn one(cpu: &mut Cpu, code: &[u8]) {
-    assert_eq!(run(cpu, code, 1), Exit::Budget, "{:?}", cpu.fault_chain);
-    assert!(cpu.fault_chain.is_empty(), "{:?}", cpu.fault_chain);
-}
-
-/// Runs one instruction and returns the vector it raised.
-fn fault(cpu: &mut Cpu, code: &[u8]) -> u8 {
-    run(cpu, code, 1);
-    cpu.fault_chain.front().expect("the instruction faults").vector
 }
 
 /// YMM1 after one instruction on YMM2 = `a`, YMM3 and `[rbx]` = `b`.

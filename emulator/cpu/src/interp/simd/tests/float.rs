@@ -34,19 +34,19 @@ fn an_unmasked_exception_sets_its_flag_and_keeps_the_destination() {
     let code = [0x0F, 0x5E, 0xCA];
     let mut cpu = bench(a, b);
     cpu.state.mxcsr = 0x1F80 & !0x200;
-    assert_eq!(fault(&mut cpu, &code), vector::XM);
+    assert_eq!(raised(&mut cpu, &code), vector::XM);
     // The unmasked pre-computation exception hides the inexact quotient.
     assert_eq!((cpu.state.mxcsr, cpu.xmm(1)), (0x1F80 & !0x200 | 4, a));
     // Unmasked precision reports everything.
     let mut cpu = bench(a, b);
     cpu.state.mxcsr = 0x1F80 & !0x1000;
-    assert_eq!(fault(&mut cpu, &code), vector::XM);
+    assert_eq!(raised(&mut cpu, &code), vector::XM);
     assert_eq!((cpu.state.mxcsr, cpu.xmm(1)), (0x1F80 & !0x1000 | 0x24, a));
     // Without OSXMMEXCPT it is #UD.
     let mut cpu = bench(a, b);
     cpu.state.mxcsr = 0x1F80 & !0x200;
     cpu.state.cr4 -= Cr4::OSXMMEXCPT;
-    assert_eq!(fault(&mut cpu, &code), vector::UD);
+    assert_eq!(raised(&mut cpu, &code), vector::UD);
     // All masked: infinity, and the flags stay set.
     let mut cpu = bench(a, b);
     one(&mut cpu, &code);
@@ -95,7 +95,7 @@ fn conversions_to_and_from_general_registers() {
     let mut cpu = bench(0, double(f64::NAN));
     cpu.state.mxcsr = 0x1F00;
     cpu.state.regs[gpr::RAX] = 7;
-    assert_eq!(fault(&mut cpu, &[0xF2, 0x0F, 0x2C, 0xC2]), vector::XM);
+    assert_eq!(raised(&mut cpu, &[0xF2, 0x0F, 0x2C, 0xC2]), vector::XM);
     assert_eq!(cpu.state.regs[gpr::RAX], 7);
 }
 

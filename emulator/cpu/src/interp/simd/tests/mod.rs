@@ -14,8 +14,8 @@ mod moves;
 mod packed;
 mod state;
 
-use crate::testing::{DATA, cpu64, run};
-use crate::{Cpu, Exit};
+use crate::Cpu;
+use crate::testing::{DATA, cpu64, one, raised};
 use glassbox_memory::Gpa;
 use glassbox_x86_spec::vector;
 
@@ -28,18 +28,6 @@ fn bench(a: u128, b: u128) -> Cpu {
     cpu.state.regs[crate::gpr::RBX] = DATA;
     cpu.memory.write_bytes(Gpa(DATA), &b.to_le_bytes()).unwrap();
     cpu
-}
-
-/// Runs one instruction, which must not fault.
-fn one(cpu: &mut Cpu, code: &[u8]) {
-    assert_eq!(run(cpu, code, 1), Exit::Budget, "{:?}", cpu.fault_chain);
-    assert!(cpu.fault_chain.is_empty(), "{:?}", cpu.fault_chain);
-}
-
-/// Runs one instruction and returns the vector it raised.
-fn fault(cpu: &mut Cpu, code: &[u8]) -> u8 {
-    run(cpu, code, 1);
-    cpu.fault_chain.front().expect("the instruction faults").vector
 }
 
 /// XMM1 after one instruction on XMM1 = `a`, XMM2 and `[rbx]` = `b`.
@@ -64,14 +52,14 @@ fn sse_needs_osfxsr_and_no_emulation_and_mmx_only_the_latter() {
     for (code, without_osfxsr) in [(&paddb_xmm[..], Some(vector::UD)), (&paddb_mm[..], None)] {
         let mut cpu = bench(A, B);
         cpu.state.cr0 |= Cr0::EM | Cr0::TS;
-        assert_eq!(fault(&mut cpu, code), vector::UD);
+        assert_eq!(raised(&mut cpu, code), vector::UD);
         let mut cpu = bench(A, B);
         cpu.state.cr0 |= Cr0::TS;
-        assert_eq!(fault(&mut cpu, code), vector::NM);
+        assert_eq!(raised(&mut cpu, code), vector::NM);
         let mut cpu = bench(A, B);
         cpu.state.cr4 -= Cr4::OSFXSR;
         match without_osfxsr {
-            Some(wanted) => assert_eq!(fault(&mut cpu, code), wanted),
+            Some(wanted) => assert_eq!(raised(&mut cpu, code), wanted),
             None => one(&mut cpu, code),
         }
     }
@@ -82,14 +70,14 @@ fn a_pending_x87_exception_stops_mmx_and_not_sse() {
     let mut cpu = bench(A, B);
     cpu.state.fpu.status = 0x8081;
     one(&mut cpu, &[0x66, 0x0F, 0xFC, 0xCA]);
-    assert_eq!(fault(&mut cpu, &[0x0F, 0xFC, 0xCA]), vector::MF);
+    assert_eq!(raised(&mut cpu, &[0x0F, 0xFC, 0xCA]), vector::MF);
 }
 
 #[test]
 fn misaligned_memory_is_gp_for_packed_but_not_for_unaligned_moves() {
     let mut cpu = bench(A, B);
     // paddb xmm1, [rbx + 1]
-    assert_eq!(fault(&mut cpu, &[0x66, 0x0F, 0xFC, 0x4B, 1]), vector::GP);
+    assert_eq!(raised(&mut cpu, &[0x66, 0x0F, 0xFC, 0x4B, 1]), vector::GP);
     let mut cpu = bench(A, B);
     // movups xmm1, [rbx + 1]
     one(&mut cpu, &[0x0F, 0x10, 0x4B, 1]);

@@ -103,7 +103,7 @@ fn masked_stores_write_only_chosen_bytes() {
     // AMD silicon does it.
     cpu.set_xmm(2, 0);
     cpu.state.regs[gpr::RDI] = 1 << 40;
-    assert_eq!(fault(&mut cpu, &[0x66, 0x0F, 0xF7, 0xCA]), vector::PF);
+    assert_eq!(raised(&mut cpu, &[0x66, 0x0F, 0xF7, 0xCA]), vector::PF);
 }
 
 #[test]

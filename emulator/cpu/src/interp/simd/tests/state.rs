@@ -61,7 +61,7 @@ fn mxcsr_has_no_reserved_bits() {
     one(&mut cpu, &[0x0F, 0xAE, 0x5B, 0x10]);
     assert_eq!(memory(&cpu, 16) as u32, 0xFFFF);
     let mut cpu = bench(0, 0x1_1F80);
-    assert_eq!(fault(&mut cpu, &[0x0F, 0xAE, 0x13]), vector::GP);
+    assert_eq!(raised(&mut cpu, &[0x0F, 0xAE, 0x13]), vector::GP);
     assert_eq!(cpu.state.mxcsr, 0x1F80);
 }
 
@@ -126,21 +126,21 @@ fn outside_64_bit_mode_there_are_eight_registers() {
 fn save_areas_are_checked() {
     let mut cpu = busy(cpu64());
     cpu.state.regs[gpr::RBX] = DATA + 8;
-    assert_eq!(fault(&mut cpu, FXSAVE), vector::GP);
+    assert_eq!(raised(&mut cpu, FXSAVE), vector::GP);
     let mut cpu = busy(cpu64());
     cpu.state.regs[gpr::RBX] = DATA + 32;
-    assert_eq!(fault(&mut cpu, XSAVE), vector::GP);
+    assert_eq!(raised(&mut cpu, XSAVE), vector::GP);
     let mut cpu = busy(cpu64());
     cpu.state.cr0 |= Cr0::TS;
-    assert_eq!(fault(&mut cpu, FXSAVE), vector::NM);
+    assert_eq!(raised(&mut cpu, FXSAVE), vector::NM);
     let mut cpu = busy(cpu64());
     cpu.state.cr4 -= Cr4::OSXSAVE;
-    assert_eq!(fault(&mut cpu, XSAVE), vector::UD);
+    assert_eq!(raised(&mut cpu, XSAVE), vector::UD);
     let mut cpu = busy(cpu64());
     one(&mut cpu, FXSAVE);
     cpu.memory.write(DATA + 24, 0x1_0000u32);
     let before = saved(&cpu);
-    assert_eq!(fault(&mut cpu, FXRSTOR), vector::GP);
+    assert_eq!(raised(&mut cpu, FXRSTOR), vector::GP);
     assert_eq!(saved(&cpu), before);
 }
 
@@ -217,14 +217,14 @@ fn xrstor_checks_its_header_before_it_changes_anything() {
             one(&mut cpu, code);
             continue;
         }
-        assert_eq!(fault(&mut cpu, code), vector::GP, "{at} {value:x}");
+        assert_eq!(raised(&mut cpu, code), vector::GP, "{at} {value:x}");
         assert_eq!(saved(&cpu), before);
     }
     let mut cpu = busy(cpu64());
     fill(&cpu, 0);
     cpu.memory.write(DATA + 24, 0x1_0000u32);
     request(&mut cpu, 2);
-    assert_eq!(fault(&mut cpu, XRSTOR), vector::GP, "MXCSR counts even when SSE is initialised");
+    assert_eq!(raised(&mut cpu, XRSTOR), vector::GP, "MXCSR counts even when SSE is initialised");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_save_area_that_ends_in_a_read_only_page_is_not_written_at_all() {
         cpu.state.regs[gpr::RBX] = DATA + at;
         cpu.sync();
         cpu.memory.write_bytes(Gpa(DATA), &[0xEE; 0x1000]).unwrap();
-        assert_eq!(fault(&mut cpu, save), vector::PF, "{save:x?}");
+        assert_eq!(raised(&mut cpu, save), vector::PF, "{save:x?}");
         let mut page = [0; 0x1000];
         cpu.memory.read_bytes(Gpa(DATA), &mut page).unwrap();
         assert!(page.iter().all(|&byte| byte == 0xEE), "{save:x?}");
