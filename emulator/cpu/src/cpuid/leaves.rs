@@ -60,10 +60,12 @@ struct Cache {
     shared: bool,
 }
 
+/// C libraries copy by REP MOVSB, which is one copy of the host's here, what is smaller
+/// than the second level.
 const CACHES: [Cache; 4] = [
     Cache { kind: 1, level: 1, kib: 32, ways: 8, shared: false },
     Cache { kind: 2, level: 1, kib: 32, ways: 8, shared: false },
-    Cache { kind: 3, level: 2, kib: 1024, ways: 8, shared: false },
+    Cache { kind: 3, level: 2, kib: 2048, ways: 16, shared: false },
     Cache { kind: 3, level: 3, kib: 16384, ways: 16, shared: true },
 ];
 

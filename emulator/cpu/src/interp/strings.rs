@@ -15,8 +15,10 @@ use glassbox_memory::PAGE_SIZE;
 use glassbox_x86_spec::control::Flags;
 use iced_x86::{Instruction, Mnemonic};
 
-/// Iterations of a repeated instruction between looks at interrupts.
+/// Iterations of a repeated instruction between looks at interrupts, one by one.
 const SLICE: u64 = 4096;
+/// Done at once on host memory, so many cost as much as one.
+const BULK: u64 = 16;
 
 /// What one iteration says about going on.
 #[derive(PartialEq, Eq)]
@@ -230,7 +232,7 @@ fn repeated<T: Width, S: StringOp>(cpu: &mut Cpu, op: &Op) -> Result<(), Excepti
         let bulk = if upwards && !single && left > 1 { S::bulk::<T>(cpu, op, index, left) } else { 0 };
         let (done, next) = if bulk != 0 { (bulk, Next::Go) } else { (1, S::once::<T>(cpu, op, index)?) };
         left -= done;
-        slice = slice.saturating_sub(done);
+        slice = slice.saturating_sub(done.div_ceil(if bulk != 0 { BULK } else { 1 }));
         index.set(cpu, RCX, left);
         if next == Next::Stop {
             return Ok(());
