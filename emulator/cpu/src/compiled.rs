@@ -51,6 +51,12 @@ pub struct CompiledContext {
     pub adjust: u32,
     /// Translations that the running loop keeps from round to round.
     pub sites: [Site; 16],
+    /// The host's stack pointer when no call of compiled code is open.
+    pub return_base: usize,
+    /// Below this, no call is opened.
+    pub return_limit: usize,
+    /// The [fetch context](Cpu::fetch_context) in which open calls were made.
+    pub return_context: u64,
     /// Faults that were delivered without leaving compiled code, since it was entered.
     pub faults: u32,
     /// One block is to run and nothing behind it, not even a fault's handler.
@@ -126,6 +132,10 @@ pub mod layout {
     pub const fn selector(n: u8) -> usize {
         STATE + offset_of!(CpuState, segs) + n as usize * size_of::<Segment>() + offset_of!(Segment, selector)
     }
+
+    pub const RETURN_BASE: usize = COMPILED + offset_of!(CompiledContext, return_base);
+    pub const RETURN_LIMIT: usize = COMPILED + offset_of!(CompiledContext, return_limit);
+    pub const RETURN_CONTEXT: usize = COMPILED + offset_of!(CompiledContext, return_context);
 
     pub const TLB_OWNER: usize = TLB + crate::mmu::Tlb::OWNER_OFFSET;
     pub const SITES: u8 = 16;

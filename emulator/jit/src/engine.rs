@@ -6,7 +6,7 @@ mod alone;
 use crate::JitStats;
 use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key};
 use crate::emit::host::thunks::{self, Thunks};
-use crate::emit::host::{Target, emit, forms, jump};
+use crate::emit::host::{Target, emit, forms, jump, link};
 use crate::emit::{Destination, Emitted, reason};
 use crate::ir::Code;
 use crate::lift::{Forms, Mode, Source, lift};
@@ -224,11 +224,11 @@ impl Tier1 {
             return;
         }
         let code = self.blocks.get(index).code;
-        let Some(jump) = jump(site, code) else { return };
+        let Some((at, jump)) = link(site, code) else { return };
         if !self.blocks.goes_with(site, index) {
-            self.blocks.note_link(site, self.buffer.read(site, jump.len()), index);
+            self.blocks.note_link(at, self.buffer.read(at, jump.len()), index);
         }
-        self.buffer.patch(site, &jump);
+        self.buffer.patch(at, &jump);
         self.counters.links += 1;
     }
 

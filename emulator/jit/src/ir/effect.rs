@@ -99,7 +99,9 @@ impl Inst {
             Self::ExchangeAdd { .. } | Self::CompareExchange { .. } => Effect::writes(ALL),
             Self::Native(native) => Effect { reads: native.reads, writes: native.writes, ..Effect::NONE },
             Self::X87(x87) if x87.flags => Effect::writes(ALL),
-            Self::Probe { .. } | Self::Canonical(_) => Effect { leaves: true, ..Effect::NONE },
+            Self::Probe { .. } | Self::Canonical(_) | Self::Return { .. } => {
+                Effect { leaves: true, ..Effect::NONE }
+            }
             Self::Interpret => Effect { leaves: true, ..Effect::writes(ALL) },
             _ => Effect::NONE,
         }
@@ -113,7 +115,9 @@ impl Inst {
                 | Self::Branch { .. }
                 | Self::BranchZero { .. }
                 | Self::JumpTo(_)
-                | Self::Return(_)
+                | Self::Call { .. }
+                | Self::CallTo { .. }
+                | Self::Return { .. }
                 | Self::Leave
         )
     }
@@ -237,8 +241,15 @@ impl Inst {
             }
             Self::X87(x87) if x87.status => value(Value::Reg(0)),
             Self::Native(native) => native.for_registers(|n| value(Value::Reg(n))),
-            Self::Canonical(n) | Self::JumpTo(n) | Self::Return(n) | Self::BranchZero { of: n, .. } => {
+            Self::Canonical(n)
+            | Self::JumpTo(n)
+            | Self::CallTo { to: n, .. }
+            | Self::BranchZero { of: n, .. } => {
                 value(Value::Reg(n));
+            }
+            Self::Return { to, .. } => {
+                value(Value::Reg(to));
+                value(Value::Reg(4));
             }
             _ => {}
         }

@@ -394,10 +394,24 @@ pub enum Inst {
         to: u64,
         next: u64,
     },
-    /// Ends the block: a call's or a plain jump to the address in a register.
+    /// Ends the block: goes on at the address in a register.
     JumpTo(Reg),
-    /// As [`JumpTo`](Self::JumpTo), for a return.
-    Return(Reg),
+    /// As [`Jump`](Self::Jump), for a call that is to return to `next`.
+    Call {
+        to: u64,
+        next: u64,
+    },
+    /// As [`JumpTo`](Self::JumpTo), for a call that is to return to `next`.
+    CallTo {
+        to: Reg,
+        next: u64,
+    },
+    /// Ends the block: adds `pop` to RSP and goes on at the address in a register.
+    /// Fails unless it is canonical.
+    Return {
+        to: Reg,
+        pop: u32,
+    },
     /// Ends the block after an interpreted instruction, which set RIP.
     Leave,
 }

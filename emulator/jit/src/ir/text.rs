@@ -182,7 +182,9 @@ impl Display for Inst {
                 write!(f, "jump {to:#x} if {} {relation} 0 .{} else {next:#x}", Name(of), size.bits())
             }
             Self::JumpTo(n) => write!(f, "jump to {}", Name(n)),
-            Self::Return(n) => write!(f, "return to {}", Name(n)),
+            Self::Call { to, next } => write!(f, "call {to:#x}, back to {next:#x}"),
+            Self::CallTo { to, next } => write!(f, "call to {}, back to {next:#x}", Name(to)),
+            Self::Return { to, pop } => write!(f, "rsp += {pop}, return to {}", Name(to)),
             Self::Leave => f.write_str("leave"),
         }
     }

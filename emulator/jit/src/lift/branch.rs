@@ -27,13 +27,13 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
         }
         Mnemonic::Call if i.op0_kind() == direct => {
             push_return(l, next);
-            l.push(Inst::Jump(to));
+            l.push(Inst::Call { to, next });
         }
         Mnemonic::Call if matches!(i.code(), Code::Call_rm64 | Code::Call_rm32) => {
             let target = l.target_register(i, size, T0)?;
             l.check_target(target);
             push_return(l, next);
-            l.push(Inst::JumpTo(target));
+            l.push(Inst::CallTo { to: target, next });
         }
         Mnemonic::Ret => {
             match i.code() {
@@ -43,10 +43,8 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
             let at = l.stack(0);
             l.probe(at, size.bytes(), false);
             l.push(Inst::Move { size, to: Place::Reg(ACC), from: Value::Cell });
-            l.check_target(ACC);
-            let extra = if i.op_count() == 0 { 0 } else { l.op.imm as i32 & 0xFFFF };
-            l.move_stack(i32::from(size.bytes()) + extra);
-            l.push(Inst::Return(ACC));
+            let extra = if i.op_count() == 0 { 0 } else { l.op.imm as u32 & 0xFFFF };
+            l.push(Inst::Return { to: ACC, pop: u32::from(size.bytes()) + extra });
         }
         Mnemonic::Jrcxz | Mnemonic::Jecxz => {
             let size = match i.code() {

@@ -82,7 +82,7 @@ fn pushes_share_a_lookup() {
             cell = write 8 [rsp - 0x8] by s0
             cell = 0x100010
             rsp = address [rsp - 0x8] .64
-            jump 0x100010
+            call 0x100010, back to 0x100010
     "#]],
     );
 }
@@ -166,9 +166,7 @@ fn locked_operations_divisions_and_string_instructions() {
         #4
             cell = read 8 [rsp]
             acc = cell .64
-            canonical acc
-            rsp = address [rsp + 0x8] .64
-            return to acc
+            rsp += 8, return to acc
     "#]],
     );
 }

@@ -66,3 +66,90 @@ fn interrupts_are_enabled_and_disabled_in_compiled_code() {
         compare_programs(&code, count);
     }
 }
+
+#[test]
+fn returns_lead_where_the_stack_says() {
+    let code = [
+        0x41, 0xBF, 200, 0, 0, 0, // mov r15d, 200
+        0xE8, 10, 0, 0, 0, // again: call f
+        0x48, 0xFF, 0xC3, // inc rbx: skipped every other time
+        0x41, 0xFF, 0xCF, // dec r15d
+        0x75, 0xF3, // jnz again
+        0xEB, 0xFE, // jmp $
+        0x41, 0xF6, 0xC7, 1, // f: test r15b, 1
+        0x74, 5, // jz +5
+        0x48, 0x83, 0x04, 0x24, 3,    // add qword [rsp], 3
+        0xC3, // ret
+    ];
+    for count in [500, 1000, 1777, 3000] {
+        compare_programs(&code, count);
+    }
+}
+
+#[test]
+fn calls_may_be_deeper_than_the_hosts_stack() {
+    let code = [
+        0xB9, 0x88, 0x13, 0, 0, // again: mov ecx, 5000
+        0xE8, 7, 0, 0, 0, // call f
+        0x49, 0xFF, 0xCF, // dec r15
+        0x75, 0xF1, // jnz again
+        0xEB, 0xFE, // jmp $
+        0xFF, 0xC9, // f: dec ecx
+        0x74, 5, // jz +5
+        0xE8, 0xF7, 0xFF, 0xFF, 0xFF, // call f
+        0x48, 0xFF, 0xC3, // inc rbx
+        0xC3, // ret
+    ];
+    for count in [1000, 17_000, 30_003, 100_000] {
+        compare_programs(&code, count);
+    }
+}
+
+#[test]
+fn a_return_without_a_call_leads_even_to_address_0() {
+    let code = [
+        0x66, 0xC7, 0x04, 0x25, 0, 0, 0, 0, 0xFF, 0xE6, // mov word [0], jmp rsi
+        0x48, 0x8D, 0x35, 0, 0, 0, 0, // lea rsi, [rip]
+        0x48, 0xFF, 0xC3, // again: inc rbx
+        0x49, 0xFF, 0xCF, // dec r15
+        0x74, 3, // jz +3
+        0x6A, 0,    // push 0
+        0xC3, // ret
+        0xEB, 0xFE, // jmp $
+    ];
+    for count in [300, 777, 1001, 1300] {
+        compare_programs(&code, count);
+    }
+}
+
+#[test]
+fn a_return_leads_into_the_page_that_is_there_by_now() {
+    let mut code = vec![0x90; 0x7000];
+    let mut put = |at: usize, bytes: &[u8]| code[at..at + bytes.len()].copy_from_slice(bytes);
+    put(
+        0,
+        &[
+            0xB8, 0, 0x50, 0x10, 0, // again: mov eax, 105000h
+            0xFF, 0xD0, // call rax
+            0x49, 0xFF, 0xCF, // dec r15
+            0x75, 0xF4, // jnz again
+            0xEB, 0xFE, // jmp $
+        ],
+    );
+    put(
+        0x100,
+        &[
+            0x81, 0x34, 0x25, 0x28, 0x08, 0x21, 0, 0, 0x30, 0,
+            0, // f: xor dword [entry of 105000h], 3000h
+            0x0F, 0x01, 0x3C, 0x25, 0, 0x50, 0x10, 0,    // invlpg [105000h]
+            0xC3, // ret
+        ],
+    );
+    // Two pages take turns at 105000h: call f; add rbx, 1 or 64; ret.
+    for (at, by) in [(0x5000, 1), (0x6000, 64)] {
+        put(at, &[0xE8, 0xFB, 0xB0, 0xFF, 0xFF, 0x48, 0x83, 0xC3, by, 0xC3]);
+    }
+    for count in [300, 777, 1001, 1800] {
+        compare_programs(&code, count);
+    }
+}

@@ -6,9 +6,13 @@ use super::map::{ADDRESS, FUEL, INDEX, OTHER, THIRD, VALUE, host};
 use super::{Emitter, Outline};
 use crate::cache::target_slot;
 use crate::emit::{Destination, reason};
-use crate::ir::{Cond, Reg, Size};
+use crate::ir::{Address, Cond, Reg, Size};
+use crate::lift::Mode;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
+
+/// RSP.
+const STACK: Reg = 4;
 
 impl Emitter<'_> {
     /// Starts the block: takes its instructions from the budget, and sees to it that
@@ -120,6 +124,16 @@ impl Emitter<'_> {
         self.flags_to_memory();
         self.mov(true, ADDRESS, host(n));
         self.branch_to(false, self.thunks.lookup);
+    }
+
+    /// Takes a return address off the stack and goes on there.
+    pub fn return_to(&mut self, n: Reg, pop: u32) {
+        if self.source.mode == Mode::Long {
+            self.canonical(n);
+        }
+        let at = Address::at(STACK, pop as i32, false);
+        self.lea(STACK, self.source.mode.size(), &at);
+        self.jump_to(n);
     }
 
     /// Goes to the slow path unless a register holds a canonical address.

@@ -228,7 +228,9 @@ impl Emitter<'_> {
             }
             Inst::Branch { cc, to, next } => self.branch(cc, to, next),
             Inst::BranchZero { of, size, zero, to, next } => self.branch_zero(of, size, zero, to, next),
-            Inst::JumpTo(n) | Inst::Return(n) => self.jump_to(n),
+            Inst::Call { to, .. } => self.jump(to),
+            Inst::JumpTo(n) | Inst::CallTo { to: n, .. } => self.jump_to(n),
+            Inst::Return { to, pop } => self.return_to(to, pop),
             // The interpreter's op has left.
             Inst::Leave => {}
         }
@@ -238,6 +240,11 @@ impl Emitter<'_> {
 /// The forms that the lifter may take for [`Inst::Native`].
 pub fn forms() -> Forms {
     Forms::translated(vectors::translates)
+}
+
+/// What makes the jump at `site` lead to `to`: where to write, and what.
+pub fn link(site: usize, to: usize) -> Option<(usize, [u8; 4])> {
+    Some((site, jump(site, to)?))
 }
 
 /// A jump to `to` for the patchable place `from`.

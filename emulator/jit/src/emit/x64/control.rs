@@ -99,7 +99,6 @@ impl Emitter<'_> {
 
     /// Leaves for an address on a straight way: all is settled.
     pub(super) fn leave_to(&mut self, target: u64) {
-        let backward = target <= self.source.rip;
         if self.looping && target == self.source.rip {
             let count = self.source.ops.len() as i32;
             let stop = self.asm.new_dynamic_label();
@@ -149,12 +148,22 @@ impl Emitter<'_> {
             dynasm!(self.asm; .arch x64; jmp =>self.stopped);
             return;
         }
+        self.close();
+        self.go_to(target);
+    }
+
+    /// What the block has in registers goes where the next one looks for it.
+    pub(super) fn close(&mut self) {
         self.store_vectors(self.vectors);
         self.x87_flush(self.stacks);
         if self.uses.avx {
             dynasm!(self.asm; .arch x64; vzeroupper);
         }
-        if backward {
+    }
+
+    /// Looks whether anybody wants attention, on the way backwards.
+    pub(super) fn poll(&mut self, target: u64) {
+        if target <= self.source.rip {
             let stop = self.asm.new_dynamic_label();
             dynasm!(self.asm
                 ; .arch x64
@@ -164,25 +173,21 @@ impl Emitter<'_> {
             );
             self.outlines.push(Outline::Stop { from: stop, target });
         }
+    }
+
+    /// Leaves for an address when nothing is left to be stored.
+    pub(super) fn go_to(&mut self, target: u64) {
+        self.poll(target);
         match (self.destination)(target) {
             Destination::Code(code) => dynasm!(self.asm; .arch x64; jmp extern code),
             Destination::Linkable => {
-                let (site, exit) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
-                dynasm!(self.asm; .arch x64; =>site; jmp =>exit);
-                self.outlines.push(Outline::Link { from: exit, site, target });
+                let (site, exit) = self.linkable(target);
+                dynasm!(self.asm; .arch x64; jmp =>exit; =>site);
             }
             Destination::Far => {
-                // The slot in the table of targets is a constant, and so is the
-                // target; only whether it holds the mapping of now is not.
-                self.constant(RAX, target);
-                let entry = self.targets + 32 * target_slot(target);
+                self.find_target(target);
                 dynasm!(self.asm
                     ; .arch x64
-                    ; mov rdx, QWORD entry as i64
-                    ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
-                    ; cmp [rdx], rax
-                    ; jne >other
-                    ; cmp [rdx + 8], rcx
                     ; jne >other
                     ; jmp QWORD [rdx + 16]
                     ; other:
@@ -190,6 +195,30 @@ impl Emitter<'_> {
                 );
             }
         }
+    }
+
+    /// A jump that is to be patched: a label to bind behind it, and where it leads at first.
+    pub(super) fn linkable(&mut self, target: u64) -> (DynamicLabel, DynamicLabel) {
+        let (site, exit) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
+        self.outlines.push(Outline::Link { from: exit, site, target });
+        (site, exit)
+    }
+
+    /// Looks a target on another page up: RDX is its entry if ZF is set, RAX the target.
+    pub(super) fn find_target(&mut self, target: u64) {
+        // The slot in the table of targets is a constant, and so is the target;
+        // only whether it holds the mapping of now is not.
+        self.constant(RAX, target);
+        let entry = self.targets + 32 * target_slot(target);
+        dynasm!(self.asm
+            ; .arch x64
+            ; mov rdx, QWORD entry as i64
+            ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
+            ; cmp [rdx], rax
+            ; jne >other
+            ; cmp [rdx + 8], rcx
+            ; other:
+        );
     }
 
     pub fn jump(&mut self, target: u64) {
@@ -203,6 +232,9 @@ impl Emitter<'_> {
         if !self.flags.memory && !keeps {
             self.save_flags();
         }
+        if self.branch_at_once(cc, to, next) {
+            return;
+        }
         let taken = self.asm.new_dynamic_label();
         jump_if!(cc, self.asm, taken);
         let before = (self.vectors, self.stacks, self.flags);
@@ -210,6 +242,37 @@ impl Emitter<'_> {
         (self.vectors, self.stacks, self.flags) = before;
         dynasm!(self.asm; .arch x64; =>taken);
         self.leave_by_branch(to);
+    }
+
+    /// A branch with nothing to do on one of its sides: the conditional jump itself is
+    /// what is linked.
+    fn branch_at_once(&mut self, cc: Cond, to: u64, next: u64) -> bool {
+        let rip = self.source.rip;
+        if self.x87_plan.is_some() || self.looping && (to == rip || next == rip) {
+            return false;
+        }
+        let simple = |target: u64| target > rip && !matches!((self.destination)(target), Destination::Far);
+        let (cc, first, second) = match (simple(to), simple(next)) {
+            (true, _) => (cc, to, next),
+            (_, true) => (cc ^ 1, next, to),
+            _ => return false,
+        };
+        self.close();
+        match (self.destination)(first) {
+            Destination::Code(code) => {
+                let relative = code as i64 - (self.base + self.asm.offset().0 + 6) as i64;
+                self.byte(0x0F);
+                self.byte(0x80 | cc);
+                self.asm.push_i32(relative as i32);
+            }
+            _ => {
+                let (site, exit) = self.linkable(first);
+                jump_if!(cc, self.asm, exit);
+                dynasm!(self.asm; .arch x64; =>site);
+            }
+        }
+        self.go_to(second);
+        true
     }
 
     /// One side of a conditional branch: the next round of a loop may begin without
@@ -236,33 +299,33 @@ impl Emitter<'_> {
 
     /// Goes on at the address in a register.
     pub fn jump_to(&mut self, n: Reg) {
-        let host = self.get(n, RCX);
+        let host = self.settle_with(n);
+        self.op_exact(Size::B64, 0x8B, RAX, Rm::Reg(host));
+        dynasm!(self.asm; .arch x64; jmp extern self.thunks.lookup);
+    }
+
+    /// Stores all that there is to store while a register's value is needed, and
+    /// returns where that is: RCX or a pinned register.
+    pub(super) fn settle_with(&mut self, n: Reg) -> u8 {
+        let mut host = self.get(n, RCX);
         // Storing flags and giving the x87 stack back take RAX and RCX.
         if self.stacks[0].active {
             self.op_exact(Size::B64, 0x89, host, Rm::field(slot(T0)));
             self.cell_live = false;
             self.settle();
             self.x87_end();
-            self.store_vectors(self.vectors);
-            if self.uses.avx {
-                dynasm!(self.asm; .arch x64; vzeroupper);
-            }
-            self.op_exact(Size::B64, 0x8B, RAX, Rm::field(slot(T0)));
-            dynasm!(self.asm; .arch x64; jmp extern self.thunks.lookup);
-            return;
+            self.close();
+            self.op_exact(Size::B64, 0x8B, RCX, Rm::field(slot(T0)));
+            return RCX;
         }
         if host == RAX {
             self.op_exact(Size::B64, 0x8B, RCX, Rm::Reg(RAX));
+            host = RCX;
         }
         self.cell_live = false;
         self.settle();
-        self.store_vectors(self.vectors);
-        if self.uses.avx {
-            dynasm!(self.asm; .arch x64; vzeroupper);
-        }
-        let from = if host == RAX { RCX } else { host };
-        self.op_exact(Size::B64, 0x8B, RAX, Rm::Reg(from));
-        dynasm!(self.asm; .arch x64; jmp extern self.thunks.lookup);
+        self.close();
+        host
     }
 
     /// Goes to the slow path unless a register holds a canonical address.
@@ -270,6 +333,11 @@ impl Emitter<'_> {
         self.before_clobber();
         let slow = self.slow_path();
         let host = self.get(n, RAX);
+        self.check_canonical(host, slow);
+    }
+
+    /// Jumps to `slow` unless a host register holds a canonical address. Uses RDX.
+    pub fn check_canonical(&mut self, host: u8, slow: DynamicLabel) {
         dynasm!(self.asm
             ; .arch x64
             ; mov rdx, Rq(host)
@@ -360,6 +428,9 @@ impl Emitter<'_> {
                 }
                 Outline::Site(miss) => self.site_miss(&miss),
                 Outline::Claim { from, back } => self.claim_outline(from, back),
+                Outline::Overflow { from, back } => self.overflow_outline(from, back),
+                Outline::Find { from, back } => self.find_outline(from, back),
+                Outline::ReturnMiss { from, slow, pop } => self.return_miss(from, slow, pop),
                 Outline::Interpret { from, index } => {
                     dynasm!(self.asm; .arch x64; =>from);
                     self.call_op(index, After::Last);

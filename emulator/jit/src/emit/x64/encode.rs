@@ -39,7 +39,7 @@ struct Head {
 }
 
 impl Emitter<'_> {
-    fn byte(&mut self, byte: u8) {
+    pub(super) fn byte(&mut self, byte: u8) {
         self.asm.push(byte);
     }
 

@@ -13,6 +13,7 @@ mod map;
 mod memory;
 mod muldiv;
 mod native;
+mod returns;
 mod sites;
 #[cfg(test)]
 mod sizes;
@@ -77,6 +78,12 @@ enum Outline {
     Float { from: DynamicLabel, back: DynamicLabel },
     /// Clears the host's x87 exception flags.
     ClearX87 { from: DynamicLabel, back: DynamicLabel },
+    /// The host's stack is full of calls that have not returned.
+    Overflow { from: DynamicLabel, back: DynamicLabel },
+    /// Searches for a call's target, in RAX.
+    Find { from: DynamicLabel, back: DynamicLabel },
+    /// A return to elsewhere than behind the last call: to the address in RCX.
+    ReturnMiss { from: DynamicLabel, slow: DynamicLabel, pop: u32 },
     /// The interpreter runs an op that ends the block; all is stored.
     Interpret { from: DynamicLabel, index: usize },
     /// Leaves compiled code at a target.
@@ -99,6 +106,8 @@ pub type Target<'a> = super::Target<'a, Thunks>;
 /// Emits one block.
 struct Emitter<'a> {
     asm: VecAssembler<X64Relocation>,
+    /// Where the code will be executed.
+    base: usize,
     source: Source<'a>,
     thunks: Thunks,
     targets: usize,
@@ -160,6 +169,7 @@ pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emit
         });
     let mut e = Emitter {
         asm,
+        base: target.base,
         source,
         thunks: target.thunks,
         targets: target.targets,
@@ -335,7 +345,10 @@ impl Emitter<'_> {
             }
             Inst::Branch { cc, to, next } => self.branch(cc, to, next),
             Inst::BranchZero { of, size, zero, to, next } => self.branch_zero(of, size, zero, to, next),
-            Inst::JumpTo(n) | Inst::Return(n) => self.jump_to(n),
+            Inst::JumpTo(n) => self.jump_to(n),
+            Inst::Call { to, next } => self.call(to, next),
+            Inst::CallTo { to, next } => self.call_to(to, next),
+            Inst::Return { to, pop } => self.return_to(to, pop),
             // The interpreter's op has left.
             Inst::Leave => {}
         }
@@ -350,6 +363,13 @@ impl Emitter<'_> {
 /// The forms that this processor executes as they are.
 pub fn forms() -> Forms {
     Forms::new(host_supports)
+}
+
+/// What makes the jump or call that ends at `site` lead to `to`: where to write, and
+/// what; none where that is too far.
+pub fn link(site: usize, to: usize) -> Option<(usize, [u8; 4])> {
+    let relative = i32::try_from((to as i64).wrapping_sub(site as i64)).ok()?;
+    Some((site - 4, relative.to_le_bytes()))
 }
 
 /// A jump to `to` for the patchable place `from`; none where that is too far.

@@ -25,6 +25,9 @@ pub struct Thunks {
     pub run_out: usize,
     /// Jumped to with the target in RAX.
     pub lookup: usize,
+    /// As `lookup`, for a return to elsewhere than behind the last call: the target is
+    /// in RCX.
+    pub return_miss: usize,
     /// Called; sets ZF once MXCSR is the guest's.
     pub float: usize,
     /// Called with the first byte's address in RAX and the last one's in RDX:
@@ -67,6 +70,9 @@ impl Thunks {
         self.probe[what as usize]
     }
 }
+
+/// Calls on the host's stack, two words each.
+const CALLS: i32 = 2048;
 
 /// MXCSR's exception masks, and what does not exist.
 const FLOAT_MASK: i32 = 0xFFFF_1F80_u32 as i32;
@@ -147,10 +153,29 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; push r15
         ; sub rsp, 8
         ; mov r15, rdi
+        // A return without a call leads to address 0 by way of `unwound`, or it
+        // is a return to elsewhere.
+        ; push 0
+        ; lea rax, [->unwound]
+        ; push rax
+        ; mov [r15 + layout::RETURN_BASE as i32], rsp
+        ; lea rax, [rsp - 16 * CALLS]
+        ; mov [r15 + layout::RETURN_LIMIT as i32], rax
+        ; mov rax, [r15 + layout::TLB_CONTEXT as i32]
+        ; mov [r15 + layout::RETURN_CONTEXT as i32], rax
         ; mov rax, rsi
     );
     fill(&mut asm);
-    dynasm!(asm; .arch x64; jmp rax);
+    dynasm!(asm
+        ; .arch x64
+        ; jmp rax
+        ; ->unwound:
+        ; lea rax, [->unwound]
+        ; sub rsp, 8
+        ; mov [rsp], rax
+        ; xor eax, eax
+        ; jmp ->lookup
+    );
 
     thunks.exit = base + asm.offset().0;
     spill(&mut asm);
@@ -158,7 +183,8 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     dynasm!(asm
         ; .arch x64
         ; ->spilled:
-        ; add rsp, 8
+        ; mov rsp, [r15 + layout::RETURN_BASE as i32]
+        ; add rsp, 24
         ; pop r15
         ; pop r14
         ; pop r13
@@ -199,17 +225,34 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; ldmxcsr [r15 + layout::MXCSR as i32]
         ; mov BYTE [r15 + layout::FLOAT_READY as i32], 1
         ; integer:
+        ; mov rax, [r15 + layout::TLB_CONTEXT as i32]
+        ; cmp rax, [r15 + layout::RETURN_CONTEXT as i32]
+        ; jne >moved
+        ; back:
     );
     fill(&mut asm);
     dynasm!(asm
         ; .arch x64
         ; ret
+        // Calls under another mapping do not return.
+        ; moved:
+        ; mov [r15 + layout::RETURN_CONTEXT as i32], rax
+        ; pop rax
+        ; mov rsp, [r15 + layout::RETURN_BASE as i32]
+        ; push rax
+        ; jmp <back
         // The return address into the block goes.
         ; elsewhere:
         ; add rsp, 8
         ; cmp eax, 1
         ; jne ->spilled
         ; ->go_on:
+        ; mov rax, [r15 + layout::TLB_CONTEXT as i32]
+        ; cmp rax, [r15 + layout::RETURN_CONTEXT as i32]
+        ; je >same
+        ; mov [r15 + layout::RETURN_CONTEXT as i32], rax
+        ; mov rsp, [r15 + layout::RETURN_BASE as i32]
+        ; same:
     );
     fill(&mut asm);
     dynasm!(asm
@@ -236,6 +279,16 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
             ; jmp ->spilled
         );
     }
+
+    thunks.return_miss = base + asm.offset().0;
+    dynasm!(asm
+        ; .arch x64
+        ; mov rax, rcx
+        ; cmp rsp, [r15 + layout::RETURN_BASE as i32]
+        ; je ->lookup
+        // The call that did not return is forgotten.
+        ; add rsp, 16
+    );
 
     thunks.lookup = base + asm.offset().0;
     debug_assert_eq!(size_of::<Target>(), 32);
