@@ -196,7 +196,8 @@ pub struct RunArgs {
     pub boot: Option<BootOrder>,
 
     /// The screen: none, vga (an adapter whose picture nobody is shown), text (in the terminal, whose
-    /// keys are the guest's then), window, or vnc=ADDRESS:PORT[,password-file=F] [default: vga where drives are booted, none for kernels]
+    /// keys are the guest's then), window, or vnc=ADDRESS:PORT[,password-file=F] [default: vga; none for kernels with console=ttyS in
+    /// --append, unless another option looks at the screen]
     #[arg(long, value_name = "WHERE", value_parser = Display::parse)]
     pub display: Option<Display>,
 
@@ -292,6 +293,13 @@ pub struct RunArgs {
     /// Write one line for each executed instruction to a file (slow, large)
     #[arg(long, value_name = "F")]
     pub trace: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// Whether there has to be a display because an option is about what it shows.
+    pub fn looks_at_screen(&self) -> bool {
+        self.screenshot.is_some() || self.screenshot_every.is_some() || self.screen_text.is_some()
+    }
 }
 
 const TEST_EXIT_CODES: &str = "\

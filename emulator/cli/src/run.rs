@@ -120,6 +120,7 @@ fn run_guest(
     match args.display {
         Some(Display::None) => config.display = None,
         Some(_) => config.display = Some(DisplayConfig::default()),
+        None if args.looks_at_screen() => drop(config.display.get_or_insert_default()),
         None => {}
     }
     if !patterns(args).is_empty() {

@@ -3,7 +3,7 @@
 //! real-mode setup code is not run.
 
 use crate::bytes::{u8_at, u16_at, u32_at, u64_at};
-use crate::descriptors::flat_entry;
+use crate::descriptors::{Selectors, flat_entry};
 use crate::entry::{EntryMode, EntryState, gpr};
 use crate::paging::identity_map;
 use crate::placement::{FOUR_GIB, Placement};
@@ -171,7 +171,7 @@ pub fn load(memory: &GuestMemory, request: &BootRequest<'_>) -> Result<EntryStat
     if entry - kernel >= bytes.len() as u64 {
         return Err(BootError::EntryOutside(entry));
     }
-    let mut state = flat_entry(memory, &mut placement, mode, entry)?;
+    let mut state = flat_entry(memory, &mut placement, Selectors::Linux, mode, entry)?;
     let cmdline = placement.store(memory, &[cmdline, b"\0"].concat(), 16, "the command line")?;
 
     let page = ZeroPage {

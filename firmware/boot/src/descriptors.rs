@@ -1,16 +1,14 @@
-//! The flat GDT that every protocol here enters with.
+//! The flat GDTs that kernels are entered with.
 //!
-//! The Linux boot protocol fixes the selectors (`__BOOT_CS` 10h, `__BOOT_DS`
-//! 18h); PVH and multiboot leave them open, so one layout serves all.
+//! The Linux boot protocol fixes the selectors (`__BOOT_CS` 10h, `__BOOT_DS` 18h). PVH and
+//! multiboot leave them open and tell kernels to bring their own table; those that forget to
+//! work where they were tried, with GRUB Legacy or QEMU: code is 08h and data 10h there.
 
 use crate::BootError;
 use crate::entry::{EntryMode, EntryState, SegmentKind, SegmentState, TableRegister};
 use crate::placement::Placement;
 use glassbox_memory::{Gpa, GuestMemory};
 
-const BOOT_CS: u16 = 0x10;
-const BOOT_DS: u16 = 0x18;
-const BOOT_TSS: u16 = 0x20;
 /// The limit of a TSS without I/O bitmap, 104 bytes in both sizes.
 const TSS_LIMIT: u32 = 0x67;
 
@@ -18,6 +16,9 @@ const TSS_LIMIT: u32 = 0x67;
 const CODE_64: u64 = 0x00AF_9B00_0000_FFFF;
 const CODE_32: u64 = 0x00CF_9B00_0000_FFFF;
 const DATA: u64 = 0x00CF_9300_0000_FFFF;
+// 64 KiB, for the way back to real mode.
+const CODE_16: u64 = 0x0000_9B00_0000_FFFF;
+const DATA_16: u64 = 0x0000_9300_0000_FFFF;
 const BUSY_TSS: u64 = 0x0000_8B00_0000_0067;
 
 const CR0_PE: u64 = 1 << 0;
@@ -28,6 +29,15 @@ const EFER_LME: u64 = 1 << 8;
 const EFER_LMA: u64 = 1 << 10;
 const RFLAGS_RESERVED: u64 = 1 << 1;
 
+/// Where in the GDT the segments are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selectors {
+    /// 10h and 18h.
+    Linux,
+    /// 08h and 10h, behind them 16-bit code and data.
+    Usual,
+}
+
 /// Writes the GDT and returns a state with flat segments, interrupts off and
 /// all general-purpose registers 0.
 ///
@@ -36,16 +46,23 @@ const RFLAGS_RESERVED: u64 = 1 << 1;
 pub fn flat_entry(
     memory: &GuestMemory,
     placement: &mut Placement,
+    selectors: Selectors,
     mode: EntryMode,
     entry: u64,
 ) -> Result<EntryState, BootError> {
     let long = matches!(mode, EntryMode::Long { .. });
+    let code = if long { CODE_64 } else { CODE_32 };
+    let (cs, mut table) = match selectors {
+        Selectors::Linux => (0x10, vec![0, 0, code, DATA]),
+        Selectors::Usual => (0x08, vec![0, code, DATA, CODE_16, DATA_16]),
+    };
+    let tr = 8 * table.len() as u16;
     // The last slot is the upper half of the 16-byte TSS descriptor of long mode.
-    let table = [0, 0, if long { CODE_64 } else { CODE_32 }, DATA, BUSY_TSS, 0];
+    table.extend([BUSY_TSS, 0]);
     let bytes: Vec<u8> = table.iter().flat_map(|d: &u64| d.to_le_bytes()).collect();
     let base: Gpa = placement.store(memory, &bytes, 16, "the GDT")?;
     let flat = |selector, kind| SegmentState { selector, base: 0, limit: u32::MAX, kind };
-    let code = if long { SegmentKind::Code64 } else { SegmentKind::Code32 };
+    let kind = if long { SegmentKind::Code64 } else { SegmentKind::Code32 };
     Ok(EntryState {
         mode,
         entry,
@@ -56,8 +73,8 @@ pub fn flat_entry(
         efer: if long { EFER_LME | EFER_LMA } else { 0 },
         gdt: TableRegister { base: base.0, limit: bytes.len() as u16 - 1 },
         idt: TableRegister { base: 0, limit: 0 },
-        cs: flat(BOOT_CS, code),
-        data: flat(BOOT_DS, SegmentKind::Data),
-        tr: SegmentState { selector: BOOT_TSS, base: 0, limit: TSS_LIMIT, kind: SegmentKind::BusyTss },
+        cs: flat(cs, kind),
+        data: flat(cs + 8, SegmentKind::Data),
+        tr: SegmentState { selector: tr, base: 0, limit: TSS_LIMIT, kind: SegmentKind::BusyTss },
     })
 }

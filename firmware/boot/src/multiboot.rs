@@ -3,7 +3,7 @@
 //! EAX = 2BADB002h and EBX pointing to the boot information.
 
 use crate::bytes::{put, u32_at};
-use crate::descriptors::flat_entry;
+use crate::descriptors::{Selectors, flat_entry};
 use crate::elf::{Headers, Loaded};
 use crate::entry::{EntryMode, EntryState, gpr};
 use crate::placement::{FOUR_GIB, Placement, zero};
@@ -137,7 +137,8 @@ pub fn load(memory: &GuestMemory, request: &BootRequest<'_>) -> Result<EntryStat
     put(&mut info, 0, flags.to_le_bytes());
     memory.write_bytes(info_at, &info)?;
 
-    let mut state = flat_entry(memory, &mut placement, EntryMode::Protected32, loaded.entry)?;
+    let mut state =
+        flat_entry(memory, &mut placement, Selectors::Usual, EntryMode::Protected32, loaded.entry)?;
     state.gprs[gpr::RAX] = BOOTLOADER_MAGIC;
     state.gprs[gpr::RBX] = info_at.0;
     log::debug!("multiboot kernel, boot information at {info_at}, entry {:#x}", loaded.entry);

@@ -3,7 +3,7 @@
 //! public/arch-x86/hvm/start_info.h).
 
 use crate::bytes::put;
-use crate::descriptors::flat_entry;
+use crate::descriptors::{Selectors, flat_entry};
 use crate::elf::Headers;
 use crate::entry::{EntryMode, EntryState, gpr};
 use crate::placement::{FOUR_GIB, Placement};
@@ -52,7 +52,8 @@ pub fn load(memory: &GuestMemory, request: &BootRequest<'_>) -> Result<EntryStat
     put(&mut info, 48, count.to_le_bytes());
     memory.write_bytes(start_info, &info)?;
 
-    let mut state = flat_entry(memory, &mut placement, EntryMode::Protected32, u64::from(entry))?;
+    let mut state =
+        flat_entry(memory, &mut placement, Selectors::Usual, EntryMode::Protected32, u64::from(entry))?;
     state.gprs[gpr::RBX] = start_info.0;
     log::debug!("PVH kernel, start info at {start_info}, entry {entry:#x}");
     Ok(state)

@@ -48,6 +48,20 @@ fn a_flat_kernel_gets_the_boot_information() {
 }
 
 #[test]
+fn kernels_without_a_gdt_of_their_own_find_the_usual_selectors() {
+    let pc = Pc::new(RAM);
+    let state = pc.boot(&flat(0, [0x10_0000, 0x10_0000, 0, 0, 0x10_0000], 0x1000), None, "").unwrap();
+    assert_eq!((state.cs.selector, state.data.selector, state.tr.selector), (0x08, 0x10, 0x28));
+    let descriptor = |selector: u16| {
+        let at = state.gdt.base + u64::from(selector);
+        (pc.u32(at), pc.u32(at + 4))
+    };
+    assert_eq!(descriptor(0x08), (0xFFFF, 0x00CF_9B00));
+    assert_eq!(descriptor(0x10), (0xFFFF, 0x00CF_9300));
+    assert_eq!(u64::from(state.gdt.limit), 0x38 - 1);
+}
+
+#[test]
 fn modules_follow_the_initrd_each_with_its_string() {
     let pc = Pc::new(RAM);
     let image = flat(0, [0x10_0000, 0x10_0000, 0x10_0100, 0x10_0200, 0x10_0000], 0x1000);

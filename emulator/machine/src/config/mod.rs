@@ -162,6 +162,15 @@ impl BootSource {
     pub fn has_firmware(&self) -> bool {
         matches!(self, Self::BuiltIn(_) | Self::Firmware(_))
     }
+
+    /// Whether somebody may look at the screen: not where a kernel is told to use a serial
+    /// console, which then need not drive a display.
+    fn has_screen(&self) -> bool {
+        match self {
+            Self::Kernel(kernel) => !kernel.cmdline.contains("console=ttyS"),
+            _ => true,
+        }
+    }
 }
 
 impl From<Kernel> for BootSource {
@@ -217,8 +226,8 @@ pub struct MachineConfig {
     pub debug_console: Option<Box<dyn CharBackend>>,
     /// Drives. A controller is there if it has one, or if firmware is to find it.
     pub drives: Vec<DriveConfig>,
-    /// The display adapter, a VGA; [`new`](Self::new) gives one to machines that
-    /// start with firmware.
+    /// The display adapter, a VGA; [`new`](Self::new) gives one to all but kernels that
+    /// are told to use a serial console.
     pub display: Option<DisplayConfig>,
     /// Who hears the PC speaker.
     pub speaker: Option<Box<dyn SpeakerSink>>,
@@ -254,7 +263,7 @@ impl MachineConfig {
         Self {
             memory: DEFAULT_MEMORY,
             model: CpuModel::default(),
-            display: boot.has_firmware().then(DisplayConfig::default),
+            display: boot.has_screen().then(DisplayConfig::default),
             restarts: boot.has_firmware(),
             boot,
             serial: [None, None],
