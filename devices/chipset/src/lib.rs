@@ -1,5 +1,5 @@
-//! PC chipset devices: PIC, PIT, DMA, RTC, i8042, APICs, HPET, ACPI PM, system control ports,
-//! and VMware's backdoor.
+//! PC chipset devices: PIC, PIT, DMA, RTC, i8042, APICs, HPET, ACPI PM, SMBus, system control
+//! ports, and VMware's backdoor.
 //!
 //! A device with ports in several places numbers them in one space of offsets and
 //! lists the conventional places as `WINDOWS`.
@@ -19,6 +19,7 @@ pub mod pit;
 pub mod post_code;
 pub mod reset_control;
 pub mod rtc;
+pub mod smbus;
 pub mod system_control;
 
 pub use acpi_pm::{AcpiPm, AcpiPmSavedV1};
@@ -35,4 +36,5 @@ pub use pit::{PIT_HZ, Pit, PitSavedV1, SpeakerSink, Wave};
 pub use post_code::{PostCode, PostCodeSavedV1};
 pub use reset_control::{ResetControl, ResetControlSavedV1};
 pub use rtc::{CMOS_SIZE, Rtc, RtcSavedV1};
+pub use smbus::{SmbusHost, SmbusHostSavedV1};
 pub use system_control::{SystemControlA, SystemControlASavedV1};

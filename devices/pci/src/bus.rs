@@ -350,7 +350,7 @@ mod tests {
         let functions: [(u8, u8, Box<dyn PciDevice>); 4] = [
             (0, 0, Box::new(HostBridge::new())),
             (1, 0, Box::new(IsaBridge::new())),
-            (1, 3, Box::new(PmFunction::new(0x600))),
+            (1, 3, Box::new(PmFunction::new(0x600, 0x700))),
             (2, 0, Box::new(Card::new())),
         ];
         for (slot, function, device) in functions {

@@ -1,7 +1,7 @@
 //! The power management function (Intel 82371AB, "PIIX4", function 3).
 //!
-//! It places the block of `glassbox_chipset::AcpiPm`, which stays where the
-//! firmware's FADT says: PMBASE cannot be moved and decoding cannot be turned off.
+//! It places the blocks of `glassbox_chipset::AcpiPm` and `SmbusHost`, which stay where the
+//! firmware's FADT says: their bases cannot be moved and decoding cannot be turned off.
 
 use glassbox_device_api::{Device, PciFunction, ResetKind, RestoreError, SaveRestore};
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,11 @@ const PM_BASE: u8 = 0x40;
 const DEVICE_ACTIVITY_B: u8 = 0x58;
 /// PMREGMISC: bit 0 lets the block respond.
 const PM_MISC: u8 = 0x80;
-/// SMBBA, the base of the SMBus host: not there.
+/// SMBBA, the base of the SMBus host.
 const SMBUS_BASE: u8 = 0x90;
+/// SMBHSTCFG: the SMBus host responds, and interrupts by IRQ 9.
+const SMBUS_CONFIG: u8 = 0xD2;
+const SMBUS_ENABLED: u8 = 4 << 1 | 1;
 /// The SCI is wired to IRQ 9.
 const SCI_IRQ: u8 = 9;
 
@@ -27,8 +30,8 @@ pub struct PmFunction {
 }
 
 impl PmFunction {
-    /// The function, with the first port of the block (a multiple of 64).
-    pub fn new(pm_base: u16) -> Self {
+    /// The function, with the first ports of the blocks (multiples of 64 and 16).
+    pub fn new(pm_base: u16, smbus_base: u16) -> Self {
         let mut config = ConfigSpace::new(Identity {
             vendor: 0x8086,
             device: 0x7113,
@@ -45,15 +48,16 @@ impl PmFunction {
         config.set_u8(offset::INTERRUPT_PIN, 1);
         config.set_u32(PM_BASE, u32::from(pm_base & 0xffc0) | 1);
         config.set_u8(PM_MISC, 1);
-        config.set_u32(SMBUS_BASE, 1);
+        config.set_u32(SMBUS_BASE, u32::from(smbus_base & 0xfff0) | 1);
+        config.set_u8(SMBUS_CONFIG, SMBUS_ENABLED);
         Self { config }
     }
 
     /// As [`new`](Self::new), with SMIs by the APM port enabled already (DEVACTB bit
     /// 25): to SeaBIOS that means that system management mode is set up, and that
     /// it need not try. There is none.
-    pub fn without_smm(pm_base: u16) -> Self {
-        let mut function = Self::new(pm_base);
+    pub fn without_smm(pm_base: u16, smbus_base: u16) -> Self {
+        let mut function = Self::new(pm_base, smbus_base);
         function.config.set_u8(DEVICE_ACTIVITY_B + 3, 0x02);
         function
     }
@@ -111,15 +115,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn block_is_where_the_tables_say_and_stays_there() {
-        let mut function = PmFunction::new(0x600);
+    fn blocks_are_where_the_tables_say_and_stay_there() {
+        let mut function = PmFunction::new(0x600, 0x700);
         assert_eq!(function.config_read(0), 0x7113_8086);
         assert_eq!(function.config_read(8), 0x0680_0003);
-        for at in [0x04, 0x40, 0x80] {
+        for at in [0x04, 0x40, 0x80, 0x90, 0xd0] {
             function.config_write(at, 0, 0xf);
         }
         assert_eq!(function.config_read(0x40), 0x601);
         assert_eq!(function.config_read(0x80), 1);
+        assert_eq!(function.config_read(0x90), 0x701);
+        assert_eq!(function.config_read(0xd0) >> 16 & 0xff, 0x09);
         assert_eq!(function.config_read(4) & 0xffff, 1);
         assert_eq!(function.pm_base(), 0x600);
         assert_eq!(function.config_read(0x3c), 0x0109);
@@ -127,8 +133,8 @@ mod tests {
 
     #[test]
     fn saved_state_of_another_base_is_refused() {
-        let mut function = PmFunction::new(0x600);
-        assert!(function.restore(PmFunction::new(0x700).save()).is_err());
-        assert!(function.restore(PmFunction::new(0x600).save()).is_ok());
+        let mut function = PmFunction::new(0x600, 0x700);
+        assert!(function.restore(PmFunction::new(0x640, 0x700).save()).is_err());
+        assert!(function.restore(PmFunction::new(0x600, 0x700).save()).is_ok());
     }
 }

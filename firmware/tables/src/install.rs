@@ -29,6 +29,8 @@ pub struct TablesConfig {
     pub vga: bool,
     /// Whether there is a floppy disk controller.
     pub floppy: bool,
+    /// Whether there are the serial ports COM1 and COM2.
+    pub serial: [bool; 2],
     /// Where the window for memory BARs begins: not before RAM ends.
     pub pci_memory_start: u32,
     /// The first and the last byte of the window above 4 GiB, where firmware places
@@ -38,7 +40,7 @@ pub struct TablesConfig {
 
 impl TablesConfig {
     /// A board with these processors, I/O APIC ID 0, a three-comparator HPET
-    /// and neither VGA nor floppy disk controller.
+    /// COM1, and neither VGA nor floppy disk controller.
     pub fn new(processors: Vec<u32>) -> Self {
         Self {
             processors,
@@ -46,6 +48,7 @@ impl TablesConfig {
             hpet: Some(0x8086_A201),
             vga: false,
             floppy: false,
+            serial: [true, false],
             pci_memory_start: PCI_MMIO_START,
             pci_memory_64: None,
         }

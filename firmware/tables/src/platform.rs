@@ -5,6 +5,10 @@
 pub const PM_BASE: u16 = 0x600;
 /// Ports in the power management block.
 pub const PM_LENGTH: u16 = 0x40;
+/// First port of the SMBus host (SMBBA).
+pub const SMBUS_BASE: u16 = 0x700;
+/// Ports of the SMBus host.
+pub const SMBUS_LENGTH: u16 = 0x10;
 /// PM1a event block: status and enable, 2 bytes each (PIIX4 PMSTS, PMEN).
 pub const PM1_EVENT: u16 = PM_BASE;
 /// PM1a control block, 2 bytes (PIIX4 PMCNTRL).

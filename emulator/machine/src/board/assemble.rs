@@ -14,9 +14,10 @@ use crate::{DisplayConfig, DriveConfig, MachineError};
 use glassbox_chipset::acpi_pm::PM_BASE;
 use glassbox_chipset::hpet::{HPET_BASE, HPET_SIZE};
 use glassbox_chipset::ioapic::IOAPIC_BASE;
+use glassbox_chipset::smbus::SMBUS_BASE;
 use glassbox_chipset::{
     AcpiPm, Backdoor, DebugExit, Dma, ExitRequest, Hpet, HpetLines, I8042, I8042Lines, LocalApic,
-    LocalApicConfig, Pic, Pit, PostCode, ResetControl, Rtc, SystemControlA,
+    LocalApicConfig, Pic, Pit, PostCode, ResetControl, Rtc, SmbusHost, SystemControlA,
 };
 use glassbox_cpu::{Cpu, CpuSignals};
 use glassbox_device_api::{CharBackend, InterruptQueue, PortWindow, VmClock};
@@ -133,6 +134,7 @@ impl Board {
             hpet: Hpet::new(clock.clone(), hpet_lines),
             i8042: I8042::new(clock.clone(), i8042_lines),
             acpi_pm: AcpiPm::new(clock.clone(), wires.connect(Input::Isa(SCI_IRQ))),
+            smbus: SmbusHost::new(wires.connect(Input::Isa(SCI_IRQ))),
             system_control: SystemControlA::new(wires.connect(Input::Init), wires.connect(Input::A20)),
             reset_control: ResetControl::new(wires.connect(Input::Init), wires.connect(Input::Reset)),
             post_code: PostCode::new(),
@@ -214,7 +216,7 @@ fn local_apics(clock: &VmClock, count: usize) -> Vec<LocalApic> {
 }
 
 fn pci_bus(host_bridge: &Shared<HostBridge>, isa_bridge: &Shared<IsaBridge>, for_qemu: bool) -> PciBus {
-    let pm = if for_qemu { PmFunction::without_smm(PM_BASE) } else { PmFunction::new(PM_BASE) };
+    let pm = if for_qemu { PmFunction::without_smm } else { PmFunction::new }(PM_BASE, SMBUS_BASE);
     let mut pci = PciBus::new();
     let functions: [(FunctionAddress, Box<dyn PciDevice>); 3] = [
         (HOST_BRIDGE, Box::new(host_bridge.clone())),
@@ -270,6 +272,7 @@ fn port_map(devices: &Devices, debug_exit: Option<u16>, services: bool) -> Resul
     ports.claim(PortDevice::I8042, "the keyboard controller", &I8042::WINDOWS)?;
     ports.claim(PortDevice::Pci, "PCI configuration", &PciBus::WINDOWS)?;
     ports.claim(PortDevice::AcpiPm, "power management", &AcpiPm::WINDOWS)?;
+    ports.claim(PortDevice::Smbus, "the SMBus host", &SmbusHost::WINDOWS)?;
     ports.claim(PortDevice::SystemControlA, "port 92h", &SystemControlA::WINDOWS)?;
     ports.claim(PortDevice::ResetControl, "reset control", &ResetControl::WINDOWS)?;
     ports.claim(PortDevice::PostCode, "the POST code latch", &PostCode::WINDOWS)?;

@@ -3,7 +3,7 @@
 use super::windows::FunctionBar;
 use crate::bios::ServicePort;
 use glassbox_chipset::{
-    AcpiPm, Backdoor, DebugExit, Dma, ExitRequest, Hpet, I8042, Pit, PostCode, ResetControl, Rtc,
+    AcpiPm, Backdoor, DebugExit, Dma, ExitRequest, Hpet, I8042, Pit, PostCode, ResetControl, Rtc, SmbusHost,
     SystemControlA,
 };
 use glassbox_device_api::{AccessSize, CharBackend, Device, Mmio, PortIo, ResetKind};
@@ -24,6 +24,7 @@ pub(crate) enum PortDevice {
     Rtc,
     I8042,
     AcpiPm,
+    Smbus,
     Pci,
     SystemControlA,
     ResetControl,
@@ -62,6 +63,7 @@ pub(crate) struct Devices {
     pub hpet: Hpet,
     pub i8042: I8042,
     pub acpi_pm: AcpiPm,
+    pub smbus: SmbusHost,
     pub system_control: SystemControlA,
     pub reset_control: ResetControl,
     pub post_code: PostCode,
@@ -110,6 +112,7 @@ impl Devices {
             PortDevice::I8042 => &mut self.i8042,
             PortDevice::Pci => &mut self.pci,
             PortDevice::AcpiPm => &mut self.acpi_pm,
+            PortDevice::Smbus => &mut self.smbus,
             PortDevice::SystemControlA => &mut self.system_control,
             PortDevice::ResetControl => &mut self.reset_control,
             PortDevice::PostCode => &mut self.post_code,
@@ -136,6 +139,7 @@ impl Devices {
             hpet,
             i8042,
             acpi_pm,
+            smbus,
             system_control,
             reset_control,
             post_code,
@@ -163,6 +167,7 @@ impl Devices {
         each(hpet);
         each(i8042);
         each(acpi_pm);
+        each(smbus);
         each(system_control);
         each(reset_control);
         each(post_code);

@@ -383,6 +383,7 @@ impl Board {
         TablesConfig {
             vga: self.devices.vga.is_some(),
             floppy: self.devices.floppy.is_some(),
+            serial: self.devices.uarts.each_ref().map(Option::is_some),
             pci_memory_64: self.devices.flash.as_ref().map(|_| firmware::window_above(&self.memory)),
             pci_memory_start: self.memory.low_ram_size().max(LEAST_PCI_MEMORY) as u32,
             ..TablesConfig::new((0..self.interrupts.lapics.len() as u32).collect())

@@ -43,7 +43,7 @@ pub fn host_bridge(config: &TablesConfig) -> Code {
                     code(&Return::new(&Path::new("PRTP"))),
                 ],
             ),
-            isa::bridge(config.floppy),
+            isa::bridge(config),
         ],
     )
 }
