@@ -188,8 +188,11 @@ fn apply(cpu: &mut Cpu, entry: &EntryState) {
 }
 
 fn segment(from: &SegmentState) -> Segment {
-    let flat = attr::P | attr::S | attr::RW | attr::ACCESSED | attr::G;
+    let real = attr::P | attr::S | attr::RW | attr::ACCESSED;
+    let flat = real | attr::G;
     let attr = match from.kind {
+        SegmentKind::Code16 => real | attr::CODE,
+        SegmentKind::Data16 => real,
         SegmentKind::Code32 => flat | attr::CODE | attr::DB,
         SegmentKind::Code64 => flat | attr::CODE | attr::L,
         SegmentKind::Data => flat | attr::DB,

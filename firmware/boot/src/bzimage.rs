@@ -1,6 +1,6 @@
 //! Linux/x86 boot images (Documentation/arch/x86/boot.rst): the setup header,
 //! placing the protected-mode kernel, and the 64-bit and 32-bit entries. The
-//! real-mode setup code is not run.
+//! real-mode setup code is run only for a video mode, by [`real_mode`].
 
 use crate::bytes::{u8_at, u16_at, u32_at, u64_at};
 use crate::descriptors::{Selectors, flat_entry};
@@ -8,7 +8,7 @@ use crate::entry::{EntryMode, EntryState, gpr};
 use crate::paging::identity_map;
 use crate::placement::{FOUR_GIB, Placement};
 use crate::zero_page::{ZERO_PAGE_SIZE, ZeroPage};
-use crate::{BootError, BootRequest};
+use crate::{BootError, BootRequest, real_mode};
 use glassbox_memory::{Gpa, GuestMemory, PAGE_SIZE};
 
 const SECTOR: usize = 512;
@@ -153,6 +153,12 @@ pub fn load(memory: &GuestMemory, request: &BootRequest<'_>) -> Result<EntryStat
         Some(initrd) => place_initrd(memory, &mut placement, initrd, header.initrd_addr_max)?,
         None => (0, 0),
     };
+
+    if let Some(video_mode) = real_mode::video_mode(request.cmdline).filter(|_| request.text_screen) {
+        let code = &image[..header.kernel_at];
+        let setup = real_mode::Setup { code, kernel: kernel as u32, cmdline, initrd, video_mode };
+        return setup.load(memory, &mut placement);
+    }
 
     // In this order, so that the addresses do not depend on the mode.
     let zero_page = placement.reserve(ZERO_PAGE_SIZE as u64, PAGE_SIZE, "the zero page")?;

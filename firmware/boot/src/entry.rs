@@ -34,6 +34,8 @@ pub enum EntryMode {
     },
     /// 32-bit protected mode with paging off.
     Protected32,
+    /// Real mode, with the BIOS's services.
+    Real,
 }
 
 /// The value of GDTR or IDTR.
@@ -54,6 +56,10 @@ pub enum SegmentKind {
     Code64,
     /// Read/write, accessed, DPL 0, B=1.
     Data,
+    /// As a load in real mode leaves CS.
+    Code16,
+    /// As a load in real mode leaves the others.
+    Data16,
     /// A busy 32-bit TSS (in long mode: a busy 64-bit TSS).
     BusyTss,
 }
@@ -77,7 +83,7 @@ pub struct SegmentState {
 /// interrupt controllers must not deliver anything before the kernel asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryState {
-    /// Long mode or 32-bit protected mode.
+    /// Long mode, 32-bit protected mode or real mode.
     pub mode: EntryMode,
     /// RIP or EIP.
     pub entry: u64,
@@ -94,7 +100,7 @@ pub struct EntryState {
     /// GDTR; the table is in guest memory.
     pub gdt: TableRegister,
     /// IDTR: limit 0, so that any exception before the kernel loads its own
-    /// shuts the processor down.
+    /// shuts the processor down; in real mode the interrupt vectors.
     pub idt: TableRegister,
     /// CS.
     pub cs: SegmentState,

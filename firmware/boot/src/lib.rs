@@ -1,5 +1,6 @@
 //! Direct boot: puts a kernel into guest memory as a boot loader would and says
-//! in what state the boot processor enters it. No firmware runs.
+//! in what state the boot processor enters it. No firmware runs, but for a Linux
+//! kernel whose command line asks for a video mode.
 //!
 //! Recognised are Linux/x86 bzImages, ELF kernels with a PVH entry and
 //! multiboot 1 kernels. The images, and everything in their headers, are
@@ -16,6 +17,7 @@ mod multiboot;
 mod paging;
 mod placement;
 mod pvh;
+mod real_mode;
 mod zero_page;
 
 pub use detect::{ImageKind, detect};
@@ -52,7 +54,7 @@ pub struct BootRequest<'a> {
     pub rsdp: Option<Gpa>,
     /// The memory map to tell the kernel. Nothing is placed outside its RAM.
     pub e820: &'a [E820Entry],
-    /// A VGA is there, and shows text in mode 3.
+    /// A VGA is there and shows text in mode 3, and a BIOS answers INT 10h.
     pub text_screen: bool,
 }
 

@@ -72,6 +72,31 @@ fn a_kernel_hears_of_a_screen_where_there_is_one() {
 }
 
 #[test]
+fn a_video_mode_is_left_to_the_setup_code_where_there_is_a_screen() {
+    let image = bzimage(&body());
+    let blind = Pc::new(RAM).boot(&image, None, "vga=0x317").unwrap();
+    assert!(matches!(blind.mode, EntryMode::Long { .. }));
+
+    let pc = Pc { text_screen: true, ..Pc::new(RAM) };
+    let state = pc.boot(&image, Some(&[0x5A; 5000]), "vga=0x317").unwrap();
+    assert_eq!((state.mode, state.entry, state.cr0), (EntryMode::Real, 0, 0x10));
+    assert_eq!((state.cs.selector, state.cs.base, state.cs.kind), (0x1020, 0x1_0200, SegmentKind::Code16));
+    assert_eq!((state.data.selector, state.data.kind), (0x1000, SegmentKind::Data16));
+    assert_eq!((state.gprs[gpr::RSP], state.idt.limit), (0xE000, 0x3FF));
+    let mut expected = image[..1024].to_vec();
+    patch(&mut expected, 0x1FA, &[0x17, 0x03]);
+    patch(&mut expected, 0x210, &[0xFF, 0x81]);
+    patch(&mut expected, 0x214, &(KERNEL as u32).to_le_bytes());
+    patch(&mut expected, 0x218, &(RAM as u32 - 0x2000).to_le_bytes());
+    patch(&mut expected, 0x21C, &5000u32.to_le_bytes());
+    patch(&mut expected, 0x224, &[0x00, 0xDE]);
+    patch(&mut expected, 0x228, &0x1_E000u32.to_le_bytes());
+    assert_eq!(pc.bytes(0x1_0000, 1024), expected);
+    assert_eq!(pc.text(0x1_E000), "vga=0x317");
+    assert_eq!(pc.bytes(KERNEL, 0x1000), body());
+}
+
+#[test]
 fn without_the_64_bit_flag_the_kernel_is_entered_at_its_start_with_paging_off() {
     let pc = Pc::new(RAM);
     let mut image = bzimage(&body());
