@@ -14,6 +14,7 @@
 //! | `retrace.rs` | where the beam is |
 //! | `render/` | from registers and memory to pixels |
 //! | `text.rs` | what the text screen says |
+//! | `read/` | what pictures of text say |
 //! | `edid.rs` | what the monitor says of itself |
 //!
 //! Sources: IBM PS/2 Hardware Interface Technical Reference, "Video subsystem" (1992);
@@ -31,6 +32,7 @@ mod memory;
 mod pages;
 mod pci;
 mod planes;
+mod read;
 mod registers;
 mod render;
 mod retrace;
@@ -44,6 +46,7 @@ mod tests;
 pub use dispi::{Dispi, MAX_HEIGHT, MAX_WIDTH};
 pub use edid::{EDID_SIZE, Edid};
 pub use memory::VideoMemory;
+pub use read::TextReader;
 pub use render::{Changes, Frame};
 pub use text::{Cursor, TextCell, TextScreen, cp437_to_char};
 pub use vga::{DirectWindow, Vga, VgaConfig, VgaSavedV1};

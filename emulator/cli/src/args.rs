@@ -202,7 +202,7 @@ pub struct RunArgs {
     pub display: Option<Display>,
 
     /// Press keys: `wait "boot:"; type "linux\n"; wait 2s; key ctrl-alt-f2`. What is waited for is
-    /// a regular expression on the text screen or in serial output, or a picture: `wait screen
+    /// a regular expression on the screen or in serial output, or a picture: `wait screen
     /// stable 2s; click 100,200`
     #[arg(long, value_name = "SCRIPT")]
     pub keys: Option<KeyScript>,
@@ -228,7 +228,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "DUR,DIR", value_parser = Periodic::parse)]
     pub screenshot_every: Option<Periodic>,
 
-    /// Write the text screen to a file at the end
+    /// Write what the screen says to a file at the end
     #[arg(long, value_name = "F")]
     pub screen_text: Option<PathBuf>,
 
@@ -266,12 +266,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub max_instructions: Option<u64>,
 
-    /// Stop with exit code 0 when a line of serial output or of the text screen, complete or not,
+    /// Stop with exit code 0 when a line of serial output or of the screen, complete or not,
     /// matches
     #[arg(long, value_name = "REGEX")]
     pub expect: Option<Regex>,
 
-    /// Stop with exit code 3 when a line of serial output or of the text screen, complete or not,
+    /// Stop with exit code 3 when a line of serial output or of the screen, complete or not,
     /// matches
     #[arg(long, value_name = "REGEX")]
     pub fail_on: Option<Regex>,

@@ -40,15 +40,16 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
     // Whatever happened, what the guest wrote is shown first.
     flush.finish();
     let (mut machine, mut outcome) = result?;
-    let screen = machine.text_screen();
+    let looks = screen_text.is_some() || !patterns(args).is_empty();
+    let rows = if looks { machine.screen_rows().unwrap_or_default() } else { Vec::new() };
     // What came since the last look counts, too.
     if !matches!(outcome, Outcome::Stopped(_))
-        && let Some(stop) = screen.as_ref().and_then(|screen| display::verdict(&patterns(args), screen))
+        && let Some(stop) = display::verdict(&patterns(args), &rows)
     {
         outcome = Outcome::Stopped(stop);
     }
     if let Some(file) = screen_text {
-        display::write_text(screen.as_ref(), file)?;
+        display::write_text(&rows, file)?;
     }
     if let Some(file) = screenshot {
         display::write_screenshot(&machine, file)?;

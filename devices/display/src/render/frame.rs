@@ -118,7 +118,12 @@ impl Frame {
         self.version = None;
     }
 
-    pub(super) fn begin(&mut self, width: u32, height: u32) {
+    #[cfg(test)]
+    pub(crate) fn pixels_mut(&mut self) -> &mut [u32] {
+        &mut self.pixels
+    }
+
+    pub(crate) fn begin(&mut self, width: u32, height: u32) {
         self.changes = Changes::default();
         if (width, height) != (self.width, self.height) {
             (self.width, self.height) = (width, height);

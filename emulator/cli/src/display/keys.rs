@@ -3,7 +3,7 @@
 
 use super::show::input_sink;
 use super::steady::Steady;
-use super::{copy, picture_hash, rows, write_picture};
+use super::{copy, picture_hash, write_picture};
 use crate::watch::Lines;
 use glassbox_device_api::{CharBackend, VmTime};
 use glassbox_input::{Buttons, InputEvent, Key, KeyScript, Layout, Step};
@@ -177,8 +177,7 @@ impl KeyPlayer {
             match actions.front_mut() {
                 None => return,
                 Some(Action::WaitFor(regex)) => {
-                    let screen = look.text.map(rows).unwrap_or_default();
-                    if !screen.iter().any(|row| regex.is_match(row.as_bytes())) {
+                    if !look.rows.iter().any(|row| regex.is_match(row.as_bytes())) {
                         return;
                     }
                 }
@@ -241,6 +240,10 @@ impl ScreenWatcher for KeyPlayer {
         )
     }
 
+    fn wants_text(&self) -> bool {
+        matches!(self.lock().actions.front(), Some(Action::WaitFor(_)))
+    }
+
     fn deadline(&self) -> Option<VmTime> {
         let state = self.lock();
         match state.actions.front() {
@@ -300,7 +303,8 @@ mod tests {
         let cells = text.bytes().map(|code| TextCell { code, attribute: 7 }).collect::<Vec<_>>();
         let screen = TextScreen { columns: cells.len() as u32, rows: 1, cells, ..TextScreen::default() };
         let size = Some((640, 480));
-        player.play(&Look { now, retired: 0, size, text: Some(&screen), picture: None });
+        let rows = [text.to_owned()];
+        player.play(&Look { now, retired: 0, size, text: Some(&screen), rows: &rows, picture: None });
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub use keys::{KeyPlayer, Listening};
 pub use periodic::Periodic;
 pub use show::{Published, VncArgs};
 pub use target::Display;
-pub use text::{WatchedScreen, rows, verdict, write_text};
+pub use text::{WatchedScreen, verdict, write_text};
 pub use tty::TextDisplay;
 #[cfg(feature = "window")]
 pub use window::run_beside;

@@ -18,7 +18,7 @@ pub enum Command {
     /// Counters of the run.
     Stats,
     Screenshot(PathBuf),
-    /// The text screen, into a file where one is given.
+    /// What the screen says, into a file where one is given.
     ScreenText(Option<PathBuf>),
     /// Keys, text and pointer.
     Play(KeyScript),
@@ -49,7 +49,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("help", "this list"),
     ("info TOPIC", "TOPIC is one of those below"),
     ("screenshot F.png", "write the picture to a file"),
-    ("screentext [F]", "show the text screen, or write it to a file"),
+    ("screentext [F]", "show what the screen says, or write it to a file"),
     ("sendkeys KEYS…", "press keys, as in sendkeys ctrl-alt-f2 enter"),
     ("type \"TEXT\"", "type text by the keyboard layout, as in type \"root\\n\""),
     ("mouse STEP", "move 100,200 | move +5,-5 | click [100,200] [BUTTON] | button left down|up | wheel 3"),

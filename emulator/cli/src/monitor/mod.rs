@@ -97,10 +97,10 @@ impl Monitor {
     }
 
     fn screen_text(&self, path: Option<&Path>) -> anyhow::Result<String> {
-        let Some(screen) = self.ask(|machine| machine.text_screen())? else {
-            bail!("there is no text screen: the machine has no display, or shows graphics");
+        let Some(rows) = self.ask(|machine| machine.screen_rows())? else {
+            bail!("there is no screen: this machine has no display; add --display vga");
         };
-        let text: String = display::rows(&screen).into_iter().map(|row| row + "\n").collect();
+        let text: String = rows.into_iter().map(|row| row + "\n").collect();
         match path {
             None => Ok(text),
             Some(path) => {

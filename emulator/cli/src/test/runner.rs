@@ -106,8 +106,8 @@ fn execute(case: &Case) -> anyhow::Result<Report> {
     let mut machine = Machine::new(config)?;
     let limits = Limits { time: Some(case.timeout), instructions: Some(case.max_instructions) };
     let outcome = machine.run(limits)?;
-    if let Some(last) = machine.text_screen() {
-        screen.take(&last);
+    if let Some(rows) = machine.screen_rows() {
+        screen.take(&rows);
     }
     let instructions = machine.stats().instructions;
 

@@ -1,8 +1,7 @@
-//! What the text screen shows: matched while the guest runs, and kept for the report.
+//! What the screen says: matched while the guest runs, and kept for the report.
 
 use super::capture::Goal;
-use crate::display::rows;
-use glassbox_machine::{Look, ScreenWatcher, TextScreen};
+use glassbox_machine::{Look, ScreenWatcher};
 use regex::bytes::Regex;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,22 +50,23 @@ impl ScreenCapture {
 
 impl ScreenWatcher for ScreenCapture {
     fn look(&mut self, look: &Look<'_>) {
-        if let Some(screen) = look.text {
-            self.take(screen);
-        }
+        self.take(look.rows);
+    }
+
+    fn wants_text(&self) -> bool {
+        true
     }
 }
 
 impl ScreenCapture {
     /// Takes what the screen says now.
-    pub fn take(&self, screen: &TextScreen) {
-        let rows = rows(screen);
+    pub fn take(&self, rows: &[String]) {
         let mut state = self.lock();
         let State { rows: seen, wanted, forbidden, offence, goal } = &mut *state;
         if *seen == rows {
             return;
         }
-        for row in &rows {
+        for row in rows {
             if let Some(regex) = forbidden.iter().find(|regex| regex.is_match(row.as_bytes())) {
                 goal.fail(row);
                 offence.get_or_insert_with(|| (row.clone(), regex.to_string()));
@@ -79,30 +79,26 @@ impl ScreenCapture {
                 !found
             });
         }
-        *seen = rows;
+        *seen = rows.to_vec();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use glassbox_machine::{Control, TextCell};
+    use glassbox_machine::Control;
 
     #[test]
     fn rows_are_matched_and_what_is_missing_is_named() {
         let regex = |text: &str| vec![Regex::new(text).unwrap()];
         let capture = ScreenCapture::new(&regex("^C:"), &regex("error"), Goal::new(1, true, Control::new()));
-        let screen = |text: &str| {
-            let cells = text.bytes().map(|code| TextCell { code, attribute: 7 }).collect::<Vec<_>>();
-            TextScreen { columns: cells.len() as u32, rows: 1, cells, ..TextScreen::default() }
-        };
-        capture.take(&screen("an error "));
+        capture.take(&["an error".to_owned()]);
         let faults = capture.faults();
         assert_eq!(
             faults,
             ["the screen says `an error`, which matches `error`", "no row of the screen matches `^C:`"]
         );
-        capture.take(&screen("C:\\>"));
+        capture.take(&["C:\\>".to_owned()]);
         assert_eq!((capture.faults().len(), capture.shown()), (1, "  C:\\>\n".into()));
     }
 }

@@ -14,6 +14,9 @@ pub struct Look<'a> {
     pub size: Option<(u32, u32)>,
     /// The text screen; `None` in graphics modes.
     pub text: Option<&'a TextScreen>,
+    /// Rows of text, blanks at their ends left out: of the text screen, or what can be
+    /// read off the picture. Empty where nobody [wants](ScreenWatcher::wants_text) them.
+    pub rows: &'a [String],
     /// The picture and what of it changed since the last look; `None` where nobody
     /// [wants](ScreenWatcher::wants_pictures) it.
     pub picture: Option<(&'a Frame, &'a Changes)>,
@@ -27,6 +30,11 @@ pub trait ScreenWatcher: Send {
 
     /// Whether pictures are to be made from now on. Asked before each look.
     fn wants_pictures(&self) -> bool {
+        false
+    }
+
+    /// Whether rows of text are to be read from now on. Asked before each look.
+    fn wants_text(&self) -> bool {
         false
     }
 
