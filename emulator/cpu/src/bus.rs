@@ -3,6 +3,40 @@
 use glassbox_memory::Gpa;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// A repeated string instruction with an operand that is not RAM. Each operand lies
+/// within one page.
+#[derive(Debug)]
+pub enum MmioString<'a> {
+    /// STOS: one value again and again.
+    Fill {
+        /// The first element.
+        at: Gpa,
+        /// What is stored.
+        value: u64,
+    },
+    /// MOVS from RAM.
+    Store {
+        /// The first element.
+        at: Gpa,
+        /// All elements.
+        from: &'a [u8],
+    },
+    /// MOVS to RAM.
+    Load {
+        /// The first element.
+        at: Gpa,
+        /// Room for all elements.
+        to: &'a mut [u8],
+    },
+    /// MOVS in which both sides are outside.
+    Copy {
+        /// The first element.
+        from: Gpa,
+        /// Where it goes.
+        to: Gpa,
+    },
+}
+
 /// What a logical processor is wired to. One value per processor.
 ///
 /// Before each call the processor stores its retired-instruction count in
@@ -18,6 +52,14 @@ pub trait CpuBus: Send {
     /// Writes `size` (1, 2, 4 or 8) bytes at a physical address that is not RAM.
     fn mmio_write(&mut self, at: Gpa, size: u8, value: u64) {
         let _ = (at, size, value);
+    }
+    /// Carries out up to `count` iterations of a string instruction with elements of
+    /// `size` (1, 2, 4 or 8) bytes, upwards, as if each access came by itself; returns
+    /// how many. Only accesses that have no consequence but on each other may be taken
+    /// together: none where a device has to be looked at in between.
+    fn mmio_string(&mut self, size: u8, count: u64, string: MmioString<'_>) -> u64 {
+        let _ = (size, count, string);
+        0
     }
     /// Reads `size` (1, 2 or 4) bytes from an I/O port.
     fn port_read(&mut self, port: u16, size: u8) -> u32 {

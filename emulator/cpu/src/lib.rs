@@ -28,7 +28,7 @@ mod testing;
 mod transfer;
 
 pub use block::Block;
-pub use bus::{CpuBus, CpuSignals, OpenBus};
+pub use bus::{CpuBus, CpuSignals, MmioString, OpenBus};
 pub use cpu::{Cpu, FaultRecord, Observer};
 pub use cpuid::{CpuModel, Topology};
 pub use exception::Exception;

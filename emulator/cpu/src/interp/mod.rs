@@ -35,6 +35,8 @@ mod selector;
 mod shift;
 mod simd;
 mod stack;
+#[cfg(test)]
+mod string_tests;
 mod strings;
 mod syscall;
 #[cfg(test)]

@@ -3,15 +3,16 @@
 //! A repeated instruction runs in slices: after each it may be interrupted with
 //! RIP still on it and the registers saying how far it came. Within a slice,
 //! MOVS and STOS work on whole runs of host memory where both sides are plain
-//! RAM and the pages allow it.
+//! RAM and the pages allow it, and hand runs over to the bus where it takes them.
 
 use super::Width;
 use super::alu;
+use crate::bus::MmioString;
 use crate::mmu::Access;
 use crate::state::gpr::{RAX, RCX, RDI, RSI};
 use crate::state::{SEG_FLAT, SegReg};
 use crate::{Cpu, Exception, Handler, Op};
-use glassbox_memory::PAGE_SIZE;
+use glassbox_memory::{Gpa, PAGE_SIZE};
 use glassbox_x86_spec::control::Flags;
 use iced_x86::{Instruction, Mnemonic};
 
@@ -96,16 +97,37 @@ impl StringOp for Movs {
 
     fn bulk<T: Width>(cpu: &mut Cpu, op: &Op, index: Index, count: u64) -> u64 {
         let size = u64::from(T::BITS / 8);
-        let from = span::<T>(cpu, op.seg(), index.get(cpu, RSI), index, count, Access::Read);
+        let from = side::<T>(cpu, op.seg(), index.get(cpu, RSI), index, count, Access::Read);
         let Some((from, source_count)) = from else { return 0 };
         let seg = dest_seg(cpu);
-        let to = span::<T>(cpu, seg, index.get(cpu, RDI), index, source_count, Access::Write);
+        let to = side::<T>(cpu, seg, index.get(cpu, RDI), index, source_count, Access::Write);
         let Some((to, count)) = to else { return 0 };
-        // An overlap in which the copy feeds itself has to go element by element.
-        if to > from && to - from < count * size {
-            return 0;
-        }
-        cpu.memory.copy_at(from, to, (count * size) as usize);
+        let count = match (from, to) {
+            (Side::Ram(from), Side::Ram(to)) => {
+                // An overlap in which the copy feeds itself has to go element by element.
+                if to > from && to - from < count * size {
+                    return 0;
+                }
+                cpu.memory.copy_at(from, to, (count * size) as usize);
+                count
+            }
+            (Side::Device(from), Side::Device(to)) => {
+                cpu.outside(|bus| bus.mmio_string(size as u8, count, MmioString::Copy { from, to }))
+            }
+            (Side::Ram(ram), Side::Device(at)) => {
+                let mut bytes = [0; PAGE_SIZE as usize];
+                let from = &mut bytes[..(count * size) as usize];
+                cpu.memory.read_slice_at(ram, from);
+                cpu.outside(|bus| bus.mmio_string(size as u8, count, MmioString::Store { at, from }))
+            }
+            (Side::Device(at), Side::Ram(ram)) => {
+                let mut bytes = [0; PAGE_SIZE as usize];
+                let to = &mut bytes[..(count * size) as usize];
+                let done = cpu.outside(|bus| bus.mmio_string(size as u8, count, MmioString::Load { at, to }));
+                cpu.memory.write_slice_at(ram, &bytes[..(done.min(count) * size) as usize]);
+                done
+            }
+        };
         index.step(cpu, RSI, count * size);
         index.step(cpu, RDI, count * size);
         count
@@ -126,9 +148,18 @@ impl StringOp for Stos {
     fn bulk<T: Width>(cpu: &mut Cpu, _: &Op, index: Index, count: u64) -> u64 {
         let size = u64::from(T::BITS / 8);
         let seg = dest_seg(cpu);
-        let to = span::<T>(cpu, seg, index.get(cpu, RDI), index, count, Access::Write);
+        let to = side::<T>(cpu, seg, index.get(cpu, RDI), index, count, Access::Write);
         let Some((to, count)) = to else { return 0 };
         let value: T = cpu.reg(RAX as u8);
+        let to = match to {
+            Side::Ram(to) => to,
+            Side::Device(at) => {
+                let fill = MmioString::Fill { at, value: value.zext() };
+                let count = cpu.outside(|bus| bus.mmio_string(size as u8, count, fill));
+                index.step(cpu, RDI, count * size);
+                return count;
+            }
+        };
         let bytes = value.zext().to_le_bytes();
         let len = (count * size) as usize;
         if bytes[..size as usize].iter().all(|&b| b == bytes[0]) {
@@ -192,6 +223,15 @@ impl StringOp for Cmps {
     }
 }
 
+/// What a run of elements lies in.
+#[derive(Clone, Copy)]
+enum Side {
+    /// A RAM offset.
+    Ram(u64),
+    /// Something that is reached by the bus.
+    Device(Gpa),
+}
+
 /// The RAM offset of `offset` in `seg`, and how many elements, at most `count`,
 /// follow it upwards within its page.
 pub(super) fn span<T: Width>(
@@ -202,6 +242,21 @@ pub(super) fn span<T: Width>(
     count: u64,
     access: Access,
 ) -> Option<(u64, u64)> {
+    match side::<T>(cpu, seg, offset, index, count, access)? {
+        (Side::Ram(ram), count) => Some((ram, count)),
+        (Side::Device(_), _) => None,
+    }
+}
+
+/// The same, wherever it is.
+fn side<T: Width>(
+    cpu: &mut Cpu,
+    seg: u8,
+    offset: u64,
+    index: Index,
+    count: u64,
+    access: Access,
+) -> Option<(Side, u64)> {
     let size = u64::from(T::BITS / 8);
     let gva = cpu.segmented(seg, offset, size, access).ok()?;
     let in_page = (PAGE_SIZE - gva % PAGE_SIZE) / size;
@@ -210,7 +265,11 @@ pub(super) fn span<T: Width>(
     if count == 0 || cpu.segmented(seg, offset, count * size, access).is_err() {
         return None;
     }
-    Some((cpu.fast_span(seg, gva, access)?, count))
+    let side = match cpu.fast_span(seg, gva, access) {
+        Some(ram) => Side::Ram(ram),
+        None => Side::Device(cpu.device_span(seg, gva, size, access)?),
+    };
+    Some((side, count))
 }
 
 fn string<T: Width, S: StringOp>(cpu: &mut Cpu, op: &Op) -> Result<(), Exception> {

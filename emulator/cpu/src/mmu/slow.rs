@@ -373,6 +373,22 @@ impl Cpu {
             usable(self)
         })
     }
+
+    /// Where the elements of `size` bytes from `gva` on, within one page, are in
+    /// physical memory, if that page is known to be a device's and the first element
+    /// raises nothing.
+    pub(crate) fn device_span(&mut self, seg: u8, gva: u64, size: u64, access: Access) -> Option<Gpa> {
+        if self.slow_access {
+            return None;
+        }
+        let cr2 = self.state.cr2;
+        let Ok([part, rest]) = self.parts(self.current_table(), seg, gva, size as usize, access) else {
+            self.state.cr2 = cr2;
+            return None;
+        };
+        let device = self.device_pages.contains(part.gpa, self.memory.generation());
+        (device && rest.len == 0).then_some(part.gpa)
+    }
 }
 
 /// Splits a device access into naturally sized pieces of at most 8 bytes.

@@ -7,6 +7,7 @@ mod assemble;
 mod cmos;
 mod devices;
 mod firmware;
+mod planes;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,6 @@ use crate::interrupts::Interrupts;
 use crate::stats::DeviceStats;
 use assemble::VGA_FUNCTION;
 use devices::{MmioUnit, PortUnit};
-use glassbox_chipset::LocalApic;
 use glassbox_chipset::message::{MSI_BASE, MSI_SIZE};
 use glassbox_cpu::CpuSignals;
 use glassbox_device_api::{AccessSize, Device, IrqLine, Mmio, ResetKind, VmTime};
@@ -210,29 +210,6 @@ impl Board {
     /// A device that was accessed wants to be looked at by then.
     fn note_deadline(&mut self, deadline: Option<VmTime>) {
         self.touched = earliest(self.touched, deadline);
-    }
-
-    /// The offset in the VGA's window at A0000h: an access there has no consequences
-    /// beyond video memory, so it needs neither [`settle`](Self::settle) nor a look at deadlines.
-    pub fn planes_at(&self, processor: usize, at: u64) -> Option<u64> {
-        let Some((MmioDevice::Vga, offset)) = self.mmio.find(at) else { return None };
-        let apic = self.interrupts.lapics.get(processor).and_then(LocalApic::mmio_base);
-        // A guest may put its local APIC even there.
-        apic.is_none_or(|base| at.wrapping_sub(base) >= APIC_PAGE).then_some(offset)
-    }
-
-    /// Reads the VGA's window at an offset in it.
-    pub fn planes_read(&mut self, offset: u64, size: AccessSize) -> u64 {
-        self.counts.mmio_reads += 1;
-        self.devices.vga.as_mut().map_or(u64::MAX, |vga| vga.mmio_read(offset, size)) & size.mask()
-    }
-
-    /// Writes the VGA's window at an offset in it.
-    pub fn planes_write(&mut self, offset: u64, size: AccessSize, value: u64) {
-        self.counts.mmio_writes += 1;
-        if let Some(vga) = &mut self.devices.vga {
-            vga.mmio_write(offset, size, value & size.mask());
-        }
     }
 
     /// Reads at a physical address that is not RAM, for processor `processor`.

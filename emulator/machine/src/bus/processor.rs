@@ -2,7 +2,7 @@
 
 use crate::board::Board;
 use crate::clock::{MachineClock, TSC_HZ};
-use glassbox_cpu::CpuBus;
+use glassbox_cpu::{CpuBus, MmioString};
 use glassbox_device_api::AccessSize;
 use glassbox_memory::Gpa;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +59,11 @@ impl CpuBus for ProcessorBus {
         }
         board.mmio_write(self.index, at.0, size, value);
         board.settle();
+    }
+
+    fn mmio_string(&mut self, size: u8, count: u64, string: MmioString<'_>) -> u64 {
+        let Some(size) = AccessSize::from_bytes(usize::from(size)) else { return 0 };
+        lock(&self.board).planes_string(self.index, size, count, string).unwrap_or(0)
     }
 
     fn port_read(&mut self, port: u16, size: u8) -> u32 {

@@ -2,6 +2,7 @@
 
 use super::Bench;
 use crate::{DisplayConfig, DriveConfig, DriveInterface, DriveMedia, MachineError};
+use glassbox_cpu::MmioString;
 use glassbox_device_api::{AccessSize, ResetKind, VmTime};
 use glassbox_memory::Gpa;
 use glassbox_testkit::MemoryDisk;
@@ -113,6 +114,40 @@ fn a_chain_4_mode_is_memory_at_a0000() {
     assert_eq!(bench.board.mmio_read(0, 0xA_0003, AccessSize::Byte), 7, "the same memory");
     bench.board.port_write(0x3C4, 2, 0x0604);
     assert!(!is_memory(&bench));
+}
+
+#[test]
+fn strings_in_planar_memory_go_through_the_latches() {
+    let mut bench = Bench::with(Vec::new(), Some(DisplayConfig::default()));
+    bench.out(0x3C2, 0x63);
+    // Planes at A0000h, all of them written; set/reset gives three of them ones.
+    for (port, index, value) in
+        [(0x3C4, 4, 6), (0x3C4, 2, 0x0F), (0x3CE, 6, 5), (0x3CE, 5, 0), (0x3CE, 8, 0xFF)]
+    {
+        bench.board.port_write(port, 2, value << 8 | index);
+    }
+    let at = Gpa(0xA_0100);
+    let fill = MmioString::Fill { at, value: 0xAA55 };
+    assert_eq!(bench.board.planes_string(0, AccessSize::Word, 8, fill), Some(8));
+    bench.board.port_write(0x3C4, 2, 0x0102);
+    let store = MmioString::Store { at, from: &[1, 2, 3] };
+    assert_eq!(bench.board.planes_string(0, AccessSize::Byte, 3, store), Some(3));
+    // Write mode 1 copies all planes.
+    bench.board.port_write(0x3C4, 2, 0x0F02);
+    bench.board.port_write(0x3CE, 2, 0x0105);
+    let copy = MmioString::Copy { from: at, to: Gpa(0xA_0200) };
+    assert_eq!(bench.board.planes_string(0, AccessSize::Byte, 16, copy), Some(16));
+    for (plane, expected) in [(0, [1, 2, 3, 0xAA]), (3, [0x55, 0xAA, 0x55, 0xAA])] {
+        bench.board.port_write(0x3CE, 2, plane << 8 | 4);
+        let mut bytes = [0; 4];
+        let load = MmioString::Load { at: Gpa(0xA_0200), to: &mut bytes };
+        assert_eq!(bench.board.planes_string(0, AccessSize::Dword, 1, load), Some(1));
+        assert_eq!(bytes, expected, "plane {plane}");
+    }
+    let beyond = MmioString::Fill { at: Gpa(0xB_FFFF), value: 0 };
+    assert_eq!(bench.board.planes_string(0, AccessSize::Word, 1, beyond), None);
+    let elsewhere = MmioString::Fill { at: Gpa(0xFEC0_0000), value: 0 };
+    assert_eq!(bench.board.planes_string(0, AccessSize::Byte, 1, elsewhere), None);
 }
 
 #[test]
