@@ -15,13 +15,19 @@ impl Buttons {
     pub const RIGHT: Self = Self(1 << 1);
     /// The middle button.
     pub const MIDDLE: Self = Self(1 << 2);
+    /// The fourth button, with which browsers go back.
+    pub const BACK: Self = Self(1 << 3);
+    /// The fifth button.
+    pub const FORWARD: Self = Self(1 << 4);
 
-    /// The button that a script calls `left`, `right` or `middle`.
+    /// The button that a script calls `left`, `right`, `middle`, `back` or `forward`.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "left" => Some(Self::LEFT),
             "right" => Some(Self::RIGHT),
             "middle" => Some(Self::MIDDLE),
+            "back" => Some(Self::BACK),
+            "forward" => Some(Self::FORWARD),
             _ => None,
         }
     }

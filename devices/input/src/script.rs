@@ -73,8 +73,8 @@ pub enum ScriptError {
     BadWait(String),
     /// What follows a step of the mouse is not right.
     #[error(
-        "{0:?}: the mouse's steps are `move 100,200`, `move +5,-5`, `click [100,200] [left|right|middle]`, \
-             `button left down|up` and `wheel 3`"
+        "{0:?}: the mouse's steps are `move 100,200`, `move +5,-5`, `click [100,200] [BUTTON]`, \
+             `button BUTTON down|up` and `wheel 3`, with left, right, middle, back or forward"
     )]
     BadMouse(String),
     /// A text without its second quote, or with an escape that is none.

@@ -1,8 +1,11 @@
 //! Scenarios of screen, keyboard and pointer.
 
+mod console;
 mod framebuffer;
+mod guest;
 mod modules;
 mod picture;
+mod systems;
 
 use crate::runner::{Outcome, Test};
 use anyhow::{Result, bail};
@@ -27,6 +30,15 @@ const fn quick(name: &'static str, run: fn(&Path) -> Result<Outcome>) -> ScreenS
 const SCENARIOS: &[ScreenScenario] = &[
     quick("screen-framebuffer-vmmouse", framebuffer::vmmouse),
     quick("screen-framebuffer-virtio", framebuffer::virtio),
+    quick("screen-framebuffer-ps2", framebuffer::explorer),
+    quick("screen-console-bochs", console::bochs),
+    quick("screen-console-vesafb", console::vesafb),
+    quick("screen-ovmf-menu", systems::ovmf_menu),
+    ScreenScenario {
+        image: Some("installer-gtk.iso"),
+        long: true,
+        ..quick("screen-installer-gtk", systems::installer)
+    },
 ];
 
 /// Images under `target/guests/disks/` that these scenarios boot.
