@@ -83,9 +83,9 @@ fn run_shown(
     shown: Published,
 ) -> anyhow::Result<(Machine, Outcome)> {
     #[cfg(feature = "window")]
-    if args.display == Some(Display::Window) {
+    if let Some(Display::Window(options)) = args.display {
         let (screen, speed) = (shown.screen.clone(), Arc::clone(&shown.speed));
-        return display::run_beside(&screen, &speed, control, || {
+        return display::run_beside(&screen, &speed, control, options, || {
             run_guest(args, boot, control, flush, shown)
         });
     }
@@ -134,7 +134,7 @@ fn run_guest(
     if let Some(server) = &vnc {
         tell(&format!("glassbox: VNC clients can connect to {}", server.address()));
     }
-    if matches!(args.display, Some(Display::Vnc(_) | Display::Window)) {
+    if args.display.as_ref().is_some_and(Display::has_viewers) {
         config.screen_watchers.push(Box::new(shown));
     }
     if let Some(periodic) = &args.screenshot_every {

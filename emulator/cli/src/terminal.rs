@@ -1,6 +1,10 @@
 //! The user's terminal: raw mode while a guest owns it, and the keys that are ours.
 
-use std::io::{IsTerminal, Write};
+use crossterm::cursor::Show;
+use crossterm::execute;
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+use std::io::{IsTerminal, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Ctrl-A: what follows is for Glassbox.
 const PREFIX: u8 = 0x01;
@@ -9,6 +13,10 @@ const HELP: &str = "\r\n\
     Ctrl-A c       the monitor: commands to the machine\r\n\
     Ctrl-A h       this help\r\n\
     Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
+
+/// Whether the terminal shows its other screen: the state of a thing of which the
+/// process has one, known to whoever ends it.
+static ALTERNATE: AtomicBool = AtomicBool::new(false);
 
 /// Whether the terminal is in raw mode now.
 pub fn is_raw() -> bool {
@@ -43,8 +51,20 @@ impl Drop for RawMode {
     }
 }
 
-/// Leaves raw mode, if the terminal is in it.
+/// Shows the terminal's other screen, until [`leave`].
+///
+/// # Errors
+/// Where the terminal cannot be written to.
+pub fn enter_alternate() -> std::io::Result<()> {
+    ALTERNATE.store(true, Ordering::Release);
+    execute!(stdout(), EnterAlternateScreen)
+}
+
+/// Leaves the other screen and raw mode, if the terminal is in them.
 pub fn leave() {
+    if ALTERNATE.swap(false, Ordering::AcqRel) {
+        let _ = execute!(stdout(), LeaveAlternateScreen, Show);
+    }
     if is_raw() {
         let _ = crossterm::terminal::disable_raw_mode();
     }

@@ -18,7 +18,7 @@ pub use screen::{Picture, Screen};
 pub use screenshot::{NotAHash, PictureHash, write_png};
 pub use vnc::{VncError, VncServer};
 #[cfg(feature = "window")]
-pub use window::{WindowError, WindowOwner, show};
+pub use window::{Scaling, WindowError, WindowOptions, WindowOwner, show};
 
 /// Where keys and pointer go.
 pub type InputSink = Arc<dyn Fn(InputEvent) + Send + Sync>;

@@ -1,6 +1,5 @@
 //! The screen for people: published for VNC clients and the window.
 
-use super::copy;
 use anyhow::{Context, bail};
 use glassbox_input::Layout;
 use glassbox_machine::{Control, Look, ScreenWatcher};
@@ -104,7 +103,9 @@ impl ScreenWatcher for Published {
         if let Some((frame, changes)) = look.picture
             && !changes.is_empty()
         {
-            self.screen.publish(|picture| copy(frame, picture));
+            let rows = changes.rows.iter().map(|rows| rows.start as usize..rows.end as usize);
+            let size = (frame.width() as usize, frame.height() as usize);
+            self.screen.publish_rows(size, frame.pixels(), rows);
         }
     }
 

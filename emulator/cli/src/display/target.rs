@@ -1,6 +1,10 @@
 //! The value of `--display`.
 
 use super::VncArgs;
+#[cfg(feature = "window")]
+use super::window;
+#[cfg(feature = "window")]
+use glassbox_screen::WindowOptions;
 
 /// The display adapter, and who sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,13 +16,14 @@ pub enum Display {
     /// For VNC clients.
     Vnc(VncArgs),
     /// In a window of the desktop.
-    Window,
+    #[cfg(feature = "window")]
+    Window(WindowOptions),
     /// Its text, in the terminal.
     Text,
 }
 
 impl Display {
-    /// Parses `none`, `vga`, `text`, `window`, or `vnc=ADDRESS:PORT[,password-file=F]`.
+    /// Parses `none`, `vga`, `text`, `window[,fullscreen][,scale=fit|whole|N]`, or `vnc=ADDRESS:PORT[,password-file=F]`.
     ///
     /// # Errors
     /// What there is instead.
@@ -27,12 +32,33 @@ impl Display {
             "none" => Ok(Self::None),
             "vga" => Ok(Self::Vga),
             "text" => Ok(Self::Text),
-            "window" if cfg!(feature = "window") => Ok(Self::Window),
-            "window" => Err("this glassbox was built without windows: take vnc=127.0.0.1:5900".into()),
+            _ if text.split(',').next() == Some("window") => Self::window(text),
             _ => match text.strip_prefix("vnc=") {
                 Some(rest) => VncArgs::parse(rest).map(Self::Vnc),
-                None => Err("give none, vga, text, window or vnc=ADDRESS:PORT[,password-file=F]".into()),
+                None => Err("give none, vga, text, window[,fullscreen][,scale=fit|whole|N] or \
+                             vnc=ADDRESS:PORT[,password-file=F]"
+                    .into()),
             },
+        }
+    }
+
+    #[cfg(feature = "window")]
+    fn window(text: &str) -> Result<Self, String> {
+        window::parse_options(text).map(Self::Window)
+    }
+
+    #[cfg(not(feature = "window"))]
+    fn window(_: &str) -> Result<Self, String> {
+        Err("this glassbox was built without windows: take vnc=127.0.0.1:5900".into())
+    }
+
+    /// Whether people are shown pictures.
+    pub fn has_viewers(&self) -> bool {
+        match self {
+            Self::None | Self::Vga | Self::Text => false,
+            Self::Vnc(_) => true,
+            #[cfg(feature = "window")]
+            Self::Window(_) => true,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use glassbox_input::{Buttons, InputEvent, Key, Layout};
 
@@ -10,7 +12,17 @@ use super::encoding::{self, DESKTOP_SIZE, EXTENDED_KEY, RAW, Rect, ZRLE, Zrle};
 use super::keysym;
 use super::message::Message;
 use super::pixel::PixelFormat;
+use crate::screen::{Mirror, whole};
 use crate::{InputSink, Picture, Screen};
+
+/// Time between two updates at least: 60 a second.
+const FRAME: Duration = Duration::from_micros(16_600);
+/// A client's updates are made in one part of its time in so many: what is too much
+/// to send 60 times a second is sent less often.
+const SHARE: u32 = 8;
+/// About what the host's network code needs for a MiB, beside the time for which it
+/// waits.
+const SENDING: Duration = Duration::from_micros(400);
 
 /// Buttons 4 and 5 of the protocol are the wheel.
 const WHEEL_UP: u8 = 1 << 3;
@@ -29,6 +41,22 @@ struct Wishes {
     gone: bool,
 }
 
+impl Wishes {
+    /// An update is waited for. A request for everything stays one.
+    fn want(&mut self, incremental: bool) {
+        self.update = Some(incremental && self.update != Some(false));
+    }
+
+    /// What is wished now; whoever is about to answer takes the request along.
+    fn due(&mut self, now: bool) -> Self {
+        let wishes = *self;
+        if now {
+            self.update = None;
+        }
+        wishes
+    }
+}
+
 /// The reader's half.
 pub struct Reader {
     wishes: Arc<Mutex<Wishes>>,
@@ -43,7 +71,9 @@ pub struct Reader {
 /// The writer's half.
 pub struct Writer {
     wishes: Arc<Mutex<Wishes>>,
-    screen: Screen,
+    /// What the screen shows.
+    mirror: Mirror,
+    /// What the client shows.
     shown: Picture,
     zrle: Zrle,
     acknowledged_keys: bool,
@@ -53,8 +83,15 @@ fn lock(wishes: &Mutex<Wishes>) -> MutexGuard<'_, Wishes> {
     wishes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The two halves of a client that was told a screen of `size`.
-pub fn halves(screen: &Screen, input: &InputSink, layout: Layout, size: (usize, usize)) -> (Reader, Writer) {
+/// The two halves of a client that was told a screen of `size`. A `near` one is on
+/// this host: nothing is gained by compressing what it is sent.
+pub fn halves(
+    screen: &Screen,
+    input: &InputSink,
+    layout: Layout,
+    size: (usize, usize),
+    near: bool,
+) -> (Reader, Writer) {
     let wishes = Arc::new(Mutex::new(Wishes {
         format: PixelFormat::SERVER,
         colour_map: false,
@@ -72,9 +109,13 @@ pub fn halves(screen: &Screen, input: &InputSink, layout: Layout, size: (usize, 
         buttons: 0,
         down: Vec::new(),
     };
-    let shown = Picture::black(size.0, size.1);
-    let writer =
-        Writer { wishes, screen: screen.clone(), shown, zrle: Zrle::new(), acknowledged_keys: false };
+    let writer = Writer {
+        wishes,
+        mirror: Mirror::of(screen),
+        shown: Picture::black(size.0, size.1),
+        zrle: Zrle::new(near),
+        acknowledged_keys: false,
+    };
     (reader, writer)
 }
 
@@ -106,13 +147,13 @@ impl Reader {
                 (wishes.format, wishes.colour_map) = PixelFormat::parse(&bytes).ok_or_else(refused)?;
             }
             Message::SetEncodings(known) => {
-                wishes.zrle = known.contains(&ZRLE);
+                // The one that the client names first.
+                wishes.zrle = known.iter().find(|known| matches!(**known, ZRLE | RAW)) == Some(&ZRLE);
                 wishes.desktop_size = known.contains(&DESKTOP_SIZE);
                 wishes.extended_key = known.contains(&EXTENDED_KEY);
             }
             Message::UpdateRequest { incremental } => {
-                // A request for everything stays one.
-                wishes.update = Some(incremental && wishes.update != Some(false));
+                wishes.want(incremental);
                 drop(wishes);
                 self.screen.wake();
             }
@@ -165,44 +206,46 @@ impl Reader {
 impl Writer {
     /// Sends updates until the client goes.
     pub fn run(&mut self, stream: &mut TcpStream) -> io::Result<()> {
-        let mut seen = u64::MAX;
-        loop {
-            let wishes = *lock(&self.wishes);
+        let mut next = Instant::now();
+        let mut open = true;
+        while open {
+            let start = Instant::now();
+            let wishes = lock(&self.wishes).due(start >= next);
             if wishes.gone {
                 return Ok(());
             }
-            let wanted = wishes.update.is_some();
-            // Nothing is wanted: waits to be woken.
-            let last = if wishes.update == Some(false) { u64::MAX } else { seen };
-            let Some((version, update)) = self.screen.clone().wait(last, |version, picture| {
-                (version, wanted.then(|| self.update(picture, &wishes)).flatten())
-            }) else {
-                return Ok(());
+            let (Some(incremental), true) = (wishes.update, start >= next) else {
+                // Only what is wished and due has to do with pictures.
+                open = self.mirror.wait(false, wishes.update.map(|_| next));
+                continue;
             };
-            if wanted {
-                seen = version;
-            }
-            if let Some(update) = update {
-                lock(&self.wishes).update = None;
-                stream.write_all(&update)?;
-            }
+            let rows = self.mirror.refresh();
+            let Some(update) = self.update(&rows, incremental, &wishes) else {
+                lock(&self.wishes).want(incremental);
+                open = self.mirror.wait(true, None);
+                continue;
+            };
+            let made = start.elapsed() + SENDING * (update.len() >> 10) as u32 / 1024;
+            next = start + FRAME.max(made * SHARE);
+            stream.write_all(&update)?;
         }
+        Ok(())
     }
 
     /// The answer to a request for an update; `None` while there is nothing new.
-    fn update(&mut self, picture: &Picture, wishes: &Wishes) -> Option<Vec<u8>> {
+    fn update(&mut self, rows: &[Range<usize>], incremental: bool, wishes: &Wishes) -> Option<Vec<u8>> {
+        let picture = &self.mirror.picture;
         let mut out = Vec::new();
         let mut rects = 0u16;
         let mut body = Vec::new();
-        let all = |p: &Picture| Rect { x: 0, y: 0, width: p.width, height: p.height };
         if wishes.extended_key && !std::mem::replace(&mut self.acknowledged_keys, true) {
-            Rect { x: 0, y: 0, width: 0, height: 0 }.put_header(EXTENDED_KEY, &mut body);
+            Rect::default().put_header(EXTENDED_KEY, &mut body);
             rects += 1;
         }
-        let resized = (picture.width, picture.height) != (self.shown.width, self.shown.height);
+        let resized = picture.size() != self.shown.size();
         let mut fitted = None;
         if resized && wishes.desktop_size {
-            all(picture).put_header(DESKTOP_SIZE, &mut body);
+            Rect::all(picture).put_header(DESKTOP_SIZE, &mut body);
             rects += 1;
             self.shown = Picture::black(picture.width, picture.height);
         } else if resized {
@@ -210,8 +253,13 @@ impl Writer {
             fitted = Some(fit(picture, self.shown.width, self.shown.height));
         }
         let new = fitted.as_ref().unwrap_or(picture);
-        let everything = wishes.update == Some(false) || resized && wishes.desktop_size;
-        let changed = if everything { vec![all(new)] } else { encoding::differences(&self.shown, new) };
+        let changed = if !incremental || resized && wishes.desktop_size {
+            vec![Rect::all(new)]
+        } else if resized {
+            encoding::differences(&self.shown, new, &whole(new))
+        } else {
+            encoding::differences(&self.shown, new, rows)
+        };
         for rect in changed.into_iter().filter(|rect| rect.width * rect.height != 0) {
             rects += 1;
             if wishes.zrle {
@@ -221,8 +269,8 @@ impl Writer {
                 rect.put_header(RAW, &mut body);
                 encoding::raw(new, rect, &wishes.format, &mut body);
             }
+            rect.copy(new, &mut self.shown);
         }
-        self.shown.pixels.clone_from(&new.pixels);
         if rects == 0 {
             return None;
         }
@@ -231,7 +279,7 @@ impl Writer {
         }
         out.extend([0, 0]);
         out.extend(rects.to_be_bytes());
-        out.extend(body);
+        out.append(&mut body);
         Some(out)
     }
 }

@@ -1,5 +1,7 @@
 //! Rectangles: raw pixels and ZRLE (RFC 6143, 7.7.1 and 7.7.6).
 
+use std::ops::Range;
+
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::pixel::PixelFormat;
@@ -20,7 +22,7 @@ const TILE: usize = 64;
 const LARGEST_PALETTE: usize = 16;
 
 /// A part of the screen, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rect {
     pub x: usize,
     pub y: usize,
@@ -29,6 +31,20 @@ pub struct Rect {
 }
 
 impl Rect {
+    /// A whole picture.
+    pub fn all(picture: &Picture) -> Self {
+        Self { x: 0, y: 0, width: picture.width, height: picture.height }
+    }
+
+    /// Copies this part of a picture to another of the same size.
+    pub fn copy(&self, from: &Picture, to: &mut Picture) {
+        let (x, width) = (self.x, self.width);
+        let rows = to.pixels.chunks_exact_mut(to.width.max(1)).skip(self.y);
+        for (from, to) in self.rows(from).zip(rows) {
+            to[x..x + width].copy_from_slice(from);
+        }
+    }
+
     /// The rectangle's header with its encoding.
     pub fn put_header(&self, encoding: i32, out: &mut Vec<u8>) {
         for value in [self.x, self.y, self.width, self.height] {
@@ -50,9 +66,7 @@ impl Rect {
 
 /// Appends a rectangle as raw pixels, without its header.
 pub fn raw(picture: &Picture, rect: Rect, format: &PixelFormat, out: &mut Vec<u8>) {
-    for pixel in rect.rows(picture).flatten() {
-        format.put(*pixel, out);
-    }
+    rect.rows(picture).for_each(|row| format.put(row, out));
 }
 
 /// The state of ZRLE: one zlib stream a connection.
@@ -61,8 +75,10 @@ pub struct Zrle {
 }
 
 impl Zrle {
-    pub fn new() -> Self {
-        Self { stream: Compress::new(Compression::fast(), true) }
+    /// `stored`: bytes are wrapped, not compressed.
+    pub fn new(stored: bool) -> Self {
+        let level = if stored { Compression::none() } else { Compression::fast() };
+        Self { stream: Compress::new(level, true) }
     }
 
     /// Appends a rectangle, without its header.
@@ -114,16 +130,16 @@ fn put_tile(picture: &Picture, tile: Rect, format: &PixelFormat, out: &mut Vec<u
     match palette.len() {
         1 => {
             out.push(1);
-            format.put_compressed(palette[0], out);
+            format.put_compressed(&palette, out);
         }
         colours @ 2..=LARGEST_PALETTE => {
             out.push(colours as u8);
-            palette.iter().for_each(|pixel| format.put_compressed(*pixel, out));
+            format.put_compressed(&palette, out);
             put_packed(picture, tile, &palette, out);
         }
         _ => {
             out.push(0);
-            tile.rows(picture).flatten().for_each(|pixel| format.put_compressed(*pixel, out));
+            tile.rows(picture).for_each(|row| format.put_compressed(row, out));
         }
     }
 }
@@ -144,11 +160,15 @@ fn put_packed(picture: &Picture, tile: Rect, palette: &[u32], out: &mut Vec<u8>)
     }
 }
 
-/// The tiles in which two pictures of one size differ, joined along rows.
-pub fn differences(old: &Picture, new: &Picture) -> Vec<Rect> {
+/// The tiles in which two pictures of one size differ, joined along rows. Only these
+/// rows are looked at.
+pub fn differences(old: &Picture, new: &Picture, rows: &[Range<usize>]) -> Vec<Rect> {
     let mut found = Vec::new();
     for y in (0..new.height).step_by(TILE) {
         let height = (new.height - y).min(TILE);
+        if !rows.iter().any(|rows| rows.start < y + height && rows.end > y) {
+            continue;
+        }
         let mut run: Option<Rect> = None;
         for x in (0..new.width).step_by(TILE) {
             let tile = Rect { x, y, width: (new.width - x).min(TILE), height };
@@ -169,6 +189,7 @@ pub fn differences(old: &Picture, new: &Picture) -> Vec<Rect> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::screen::whole;
     use flate2::{Decompress, FlushDecompress};
 
     fn picture(width: usize, height: usize, pixel: impl Fn(usize, usize) -> u32) -> Picture {
@@ -180,6 +201,7 @@ mod tests {
     fn only_tiles_that_differ_are_found_and_neighbours_are_joined() {
         let old = Picture::black(200, 100);
         let mut new = old.clone();
+        let differences = |old: &Picture, new: &Picture| super::differences(old, new, &whole(new));
         assert_eq!(differences(&old, &new), []);
         new.pixels[70] = 1;
         new.pixels[199] = 1;
@@ -190,11 +212,12 @@ mod tests {
             Rect { x: 0, y: 64, width: 64, height: 36 },
         ];
         assert_eq!(differences(&old, &new), expected);
+        assert_eq!(super::differences(&old, &new, &[3..4, 10..64]), expected[..2]);
     }
 
     #[test]
     fn tiles_are_sent_as_one_colour_a_palette_or_pixels() {
-        let mut zrle = Zrle::new();
+        let mut zrle = Zrle::new(false);
         let mut inflate = Decompress::new(true);
         let all = Rect { x: 0, y: 0, width: 3, height: 2 };
         let cases = [
@@ -217,7 +240,7 @@ mod tests {
     fn a_noisy_picture_survives_the_way_through_one_stream() {
         let noisy = picture(192, 128, |x, y| (x * 7919 + y * 104_729) as u32 & 0xff_ffff);
         let rect = Rect { x: 0, y: 0, width: 192, height: 128 };
-        let (mut zrle, mut inflate) = (Zrle::new(), Decompress::new(true));
+        let (mut zrle, mut inflate) = (Zrle::new(false), Decompress::new(true));
         for _ in 0..3 {
             let mut out = Vec::new();
             zrle.put(&noisy, rect, &PixelFormat::SERVER, &mut out);

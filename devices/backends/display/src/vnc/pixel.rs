@@ -54,14 +54,15 @@ impl PixelFormat {
         value
     }
 
-    /// Appends a pixel as it is sent.
-    pub fn put(&self, rgb: u32, out: &mut Vec<u8>) {
-        let value = if *self == Self::SERVER { rgb & 0xff_ffff } else { self.value(rgb) };
+    /// Appends pixels as they are sent.
+    pub fn put(&self, pixels: &[u32], out: &mut Vec<u8>) {
         let bytes = usize::from(self.bits / 8);
-        if self.big_endian {
-            out.extend_from_slice(&value.to_be_bytes()[4 - bytes..]);
+        if *self == Self::SERVER {
+            crate::screen::put_bytes(pixels, u32::to_le_bytes, out);
+        } else if self.big_endian {
+            pixels.iter().for_each(|rgb| out.extend_from_slice(&self.value(*rgb).to_be_bytes()[4 - bytes..]));
         } else {
-            out.extend_from_slice(&value.to_le_bytes()[..bytes]);
+            pixels.iter().for_each(|rgb| out.extend_from_slice(&self.value(*rgb).to_le_bytes()[..bytes]));
         }
     }
 
@@ -81,13 +82,15 @@ impl PixelFormat {
         }
     }
 
-    /// Appends a compressed pixel.
-    pub fn put_compressed(&self, rgb: u32, out: &mut Vec<u8>) {
+    /// Appends compressed pixels.
+    pub fn put_compressed(&self, pixels: &[u32], out: &mut Vec<u8>) {
+        let Some(kept) = self.compressed() else { return self.put(pixels, out) };
         let start = out.len();
-        self.put(rgb, out);
-        if let Some(kept) = self.compressed() {
-            out.copy_within(start + kept.start..start + kept.end, start);
-            out.truncate(start + 3);
+        out.resize(start + pixels.len() * 3, 0);
+        for (rgb, to) in pixels.iter().zip(out[start..].as_chunks_mut::<3>().0) {
+            let value = if *self == Self::SERVER { *rgb } else { self.value(*rgb) };
+            let bytes = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+            to.copy_from_slice(&bytes[kept.clone()]);
         }
     }
 }
@@ -98,7 +101,7 @@ mod tests {
 
     fn pixel(format: &PixelFormat, rgb: u32) -> Vec<u8> {
         let mut out = Vec::new();
-        format.put(rgb, &mut out);
+        format.put(&[rgb], &mut out);
         out
     }
 
@@ -116,11 +119,11 @@ mod tests {
     #[test]
     fn compressed_pixels_leave_the_unused_byte_out() {
         let mut out = Vec::new();
-        PixelFormat::SERVER.put_compressed(0x12_3456, &mut out);
+        PixelFormat::SERVER.put_compressed(&[0x12_3456], &mut out);
         let high = PixelFormat { shift: [24, 16, 8], ..PixelFormat::SERVER };
-        high.put_compressed(0x12_3456, &mut out);
+        high.put_compressed(&[0x12_3456], &mut out);
         let big = PixelFormat { big_endian: true, ..PixelFormat::SERVER };
-        big.put_compressed(0x12_3456, &mut out);
+        big.put_compressed(&[0x12_3456], &mut out);
         assert_eq!(out, [0x56, 0x34, 0x12, 0x56, 0x34, 0x12, 0x12, 0x34, 0x56]);
     }
 

@@ -158,7 +158,8 @@ fn converse(stream: &mut TcpStream, shared: &Shared) -> io::Result<()> {
     let size = shared.screen.size();
     shake_hands(stream, shared.password.as_deref(), size, &shared.name)?;
     stream.set_read_timeout(None)?;
-    let (mut reader, mut writer) = client::halves(&shared.screen, &shared.input, shared.layout, size);
+    let near = stream.peer_addr()?.ip().is_loopback();
+    let (mut reader, mut writer) = client::halves(&shared.screen, &shared.input, shared.layout, size, near);
     let mut incoming = stream.try_clone()?;
     thread::scope(|scope| {
         scope.spawn(move || reader.run(&mut incoming));

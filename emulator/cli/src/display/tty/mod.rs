@@ -8,8 +8,6 @@ use crate::monitor::Monitor;
 use crate::terminal::{self, KeyFilter, RawMode};
 use anyhow::{Context, bail};
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use crossterm::execute;
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 use draw::Shown;
 use glassbox_input::{InputEvent, Layout};
 use glassbox_machine::{Control, Look, ScreenWatcher, Stop};
@@ -125,7 +123,7 @@ struct Open {
 impl Open {
     fn new() -> anyhow::Result<Self> {
         let raw = RawMode::enter();
-        execute!(stdout(), EnterAlternateScreen).context("the terminal cannot be used")?;
+        terminal::enter_alternate().context("the terminal cannot be used")?;
         let mut terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         terminal.clear()?;
         Ok(Self { terminal, _raw: raw })
@@ -134,8 +132,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let _ = self.terminal.show_cursor();
-        let _ = execute!(stdout(), LeaveAlternateScreen);
+        terminal::leave();
     }
 }
 
