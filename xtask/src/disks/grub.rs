@@ -12,6 +12,9 @@ use std::path::Path;
 const FLOPPY: usize = 2880 * 512;
 const TOOLS: [&str; 6] = ["normal", "ls", "echo", "serial", "terminal", "minicmd"];
 
+/// A picture in a VESA mode, until a key is pressed.
+const VIDEO: [&str; 2] = ["all_video", "videotest"];
+
 /// El Torito without emulation.
 pub fn cd(to: &Path) -> Result<()> {
     let scratch = scratch()?;
@@ -21,7 +24,7 @@ pub fn cd(to: &Path) -> Result<()> {
     packaged("/usr/lib/grub/i386-pc/boot.img", "grub-pc-bin")?;
     let mut command = tool("grub-mkimage", "grub-common")?;
     command.args(["-O", "i386-pc-eltorito", "-p", "/boot/grub", "-o"]).arg(&image);
-    shell::output(command.args(["biosdisk", "iso9660"]).args(TOOLS))?;
+    shell::output(command.args(["biosdisk", "iso9660"]).args(TOOLS).args(VIDEO))?;
     let mut command = tool("xorriso", "xorriso")?;
     command.args(["-as", "mkisofs", "-quiet", "-r", "-V", "GRUB", "-o"]).arg(to);
     command.args(["-b", "eltorito.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"]);

@@ -1,5 +1,6 @@
 //! A Linux guest of a script of ours and a kernel's modules.
 
+use super::session::Session;
 use super::{glassbox, modules};
 use crate::guests;
 use crate::initramfs::busybox;
@@ -35,8 +36,8 @@ impl Guest {
         let path = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no text");
         let cmdline = "console=ttyS0 panic=-1 quiet".to_owned();
         let mut guest = Self { args: vec![path(&kernel)?], cmdline };
-        guest.args(&["--initrd", &path(&initrd)?, "--memory", "512M", "--display", "vga"]);
-        guest.args(&["--timeout", "120s", "--fail-on", "Kernel panic|GUEST-FAILED"]);
+        guest.args(&["--initrd", &path(&initrd)?, "--memory", "512M"]);
+        guest.args(&["--fail-on", "Kernel panic|GUEST-FAILED"]);
         Ok(Some(guest))
     }
 
@@ -50,9 +51,19 @@ impl Guest {
         self.cmdline = format!("{} {words}", self.cmdline);
     }
 
+    /// Its arguments with others.
+    fn with<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let args = self.args.iter().map(String::as_str).chain(["--append", &self.cmdline]);
+        args.chain(more.iter().copied()).collect()
+    }
+
     /// Runs it to its end; the serial console, where it ends well.
     pub fn run(&self, program: &Path) -> Result<String> {
-        let args = self.args.iter().map(String::as_str).chain(["--append", &self.cmdline]);
-        glassbox(program, &args.collect::<Vec<_>>())
+        glassbox(program, &self.with(&["--display", "vga", "--timeout", "120s"]))
+    }
+
+    /// Starts it to be used by its monitor, with further arguments.
+    pub fn start(&self, program: &Path, more: &[&str], environment: &[(&str, &str)]) -> Result<Session> {
+        Session::start(program, &self.with(more), environment)
     }
 }

@@ -1,16 +1,31 @@
 //! Scenarios of screen, keyboard and pointer.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `framebuffer`, `console`, `systems` | what guests draw, and what their drivers hear |
+//! | `window`, `vnc`, `terminal` | the ways to see and use a guest, by the programs that people use |
+//! | `guest`, `modules` | a Linux guest of a script of ours, and drivers in its initramfs |
+//! | `session` | a machine that is told what to do while it runs |
+//! | `desktop`, `picture` | an X server of its own, and pictures that are compared |
 
 mod console;
+mod desktop;
 mod framebuffer;
 mod guest;
 mod modules;
 mod picture;
+mod session;
 mod systems;
+mod terminal;
+mod vnc;
+mod window;
 
 use crate::runner::{Outcome, Test};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// One scenario.
 struct ScreenScenario {
@@ -27,6 +42,11 @@ const fn quick(name: &'static str, run: fn(&Path) -> Result<Outcome>) -> ScreenS
     ScreenScenario { name, image: None, long: false, run }
 }
 
+/// One that is done at GRUB's prompt, and is quick.
+const fn at_grub(name: &'static str, run: fn(&Path) -> Result<Outcome>) -> ScreenScenario {
+    ScreenScenario { image: Some("grub.iso"), ..quick(name, run) }
+}
+
 const SCENARIOS: &[ScreenScenario] = &[
     quick("screen-framebuffer-vmmouse", framebuffer::vmmouse),
     quick("screen-framebuffer-virtio", framebuffer::virtio),
@@ -34,6 +54,11 @@ const SCENARIOS: &[ScreenScenario] = &[
     quick("screen-console-bochs", console::bochs),
     quick("screen-console-vesafb", console::vesafb),
     quick("screen-ovmf-menu", systems::ovmf_menu),
+    quick("screen-window-power-button", window::power_button),
+    at_grub("screen-window", window::window),
+    at_grub("screen-vnc-clients", vnc::clients),
+    at_grub("screen-vnc-password", vnc::password),
+    at_grub("screen-terminal", terminal::text),
     ScreenScenario {
         image: Some("installer-gtk.iso"),
         long: true,
@@ -68,4 +93,42 @@ fn glassbox(program: &Path, args: &[&str]) -> Result<String> {
         bail!("{}; the console says:\n{console}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
     }
     Ok(console)
+}
+
+/// Asks again and again until there is something.
+fn until<R>(what: &str, mut ask: impl FnMut() -> Result<Option<R>>) -> Result<R> {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let start = Instant::now();
+    loop {
+        if let Some(found) = ask()? {
+            return Ok(found);
+        }
+        if start.elapsed() > PATIENCE {
+            bail!("waited for this in vain: {what}");
+        }
+        sleep(Duration::from_millis(50));
+    }
+}
+
+/// A program that ends with the value.
+struct Running(Child);
+
+impl Running {
+    /// Starts a program whose words nobody wants to hear.
+    fn start(command: &mut Command) -> Result<Self> {
+        let quiet = command.stdin(Stdio::null()).stderr(Stdio::null());
+        Ok(Self(quiet.spawn().with_context(|| format!("starting {command:?}"))?))
+    }
+
+    /// Sends a signal, such as `STOP`.
+    fn signal(&self, name: &str) -> Result<()> {
+        crate::shell::output(Command::new("kill").args(["-s", name, &self.0.id().to_string()])).map(|_| ())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

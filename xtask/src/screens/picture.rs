@@ -29,6 +29,47 @@ impl Image {
         Ok(Self { width, height, pixels })
     }
 
+    /// Reads what `xwd` wrote of a display with 24-bit colours (`XWDFile.h`, version 7).
+    pub fn read_xwd(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let word = |n: usize| -> Result<usize> {
+            let word = bytes.get(n * 4..n * 4 + 4).context("a short file of xwd")?;
+            Ok(u32::from_be_bytes(word.try_into()?) as usize)
+        };
+        let (header, width, height, bits, stride, colors) =
+            (word(0)?, word(4)?, word(5)?, word(11)?, word(12)?, word(19)?);
+        if bits != 32 {
+            bail!("xwd has {bits} bits a pixel");
+        }
+        let start = header + colors * 12;
+        let mut pixels = Vec::with_capacity(width * height);
+        for y in 0..height {
+            let row =
+                bytes.get(start + y * stride..start + y * stride + width * 4).context("a short file")?;
+            pixels.extend(row.as_chunks::<4>().0.iter().map(|[blue, green, red, _]| [*red, *green, *blue]));
+        }
+        Ok(Self { width, height, pixels })
+    }
+
+    fn row(&self, y: usize) -> &[[u8; 3]] {
+        &self.pixels[y * self.width..(y + 1) * self.width]
+    }
+
+    /// Where `part` is in this picture, to the pixel.
+    pub fn find(&self, part: &Self) -> Option<(usize, usize)> {
+        let (right, bottom) = (self.width.checked_sub(part.width)?, self.height.checked_sub(part.height)?);
+        let is_at =
+            |x: usize, y: usize| (0..part.height).all(|n| self.row(y + n)[x..x + part.width] == *part.row(n));
+        (0..=bottom).flat_map(|y| (0..=right).map(move |x| (x, y))).find(|&(x, y)| is_at(x, y))
+    }
+
+    /// The picture with a square of `factor` by `factor` for each pixel.
+    pub fn enlarged(&self, factor: usize) -> Self {
+        let (width, height) = (self.width * factor, self.height * factor);
+        let pixel = |n: usize| self.pixels[n / width / factor * self.width + n % width / factor];
+        Self { width, height, pixels: (0..width * height).map(pixel).collect() }
+    }
+
     /// A rectangle of it: left, top, width, height.
     pub fn part(&self, [left, top, width, height]: [usize; 4]) -> Result<Self> {
         let inside = left + width <= self.width && top + height <= self.height;
@@ -50,5 +91,17 @@ mod tests {
         let part = whole.part([1, 1, 2, 2]).unwrap();
         assert_eq!(part.pixels.iter().map(|pixel| pixel[0]).collect::<Vec<_>>(), [5, 6, 9, 10]);
         assert!(whole.part([3, 0, 2, 1]).is_err());
+    }
+
+    #[test]
+    fn a_part_is_found_where_it_is() {
+        let pixels = (0..12).map(|n| [n, 0, 0]).collect();
+        let whole = Image { width: 4, height: 3, pixels };
+        let part = |from: u8| Image { width: 2, height: 1, pixels: vec![[from, 0, 0], [from + 1, 0, 0]] };
+        assert_eq!(whole.find(&part(9)), Some((1, 2)));
+        assert_eq!(whole.find(&part(3)), None, "not over an edge");
+        let squares = part(9).enlarged(2);
+        assert_eq!((squares.width, squares.height), (4, 2));
+        assert_eq!(squares.pixels.concat(), [[9, 0, 0, 9, 0, 0, 10, 0, 0, 10, 0, 0]; 2].concat());
     }
 }

@@ -20,8 +20,8 @@ const BUTTONS: [(MouseButton, Buttons); 5] = [
     (MouseButton::Left, Buttons::LEFT),
     (MouseButton::Right, Buttons::RIGHT),
     (MouseButton::Middle, Buttons::MIDDLE),
-    (MouseButton::Back, Buttons(1 << 3)),
-    (MouseButton::Forward, Buttons(1 << 4)),
+    (MouseButton::Back, Buttons::BACK),
+    (MouseButton::Forward, Buttons::FORWARD),
 ];
 
 /// Every key that goes down or up, in order, however short the time between.

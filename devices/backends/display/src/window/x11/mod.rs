@@ -314,8 +314,8 @@ impl Shown<'_> {
             2 => Buttons::MIDDLE,
             3 => Buttons::RIGHT,
             4 | 5 if down => return self.person.wheel(if number == 4 { -1 } else { 1 }),
-            8 => Buttons(1 << 3),
-            9 => Buttons(1 << 4),
+            8 => Buttons::BACK,
+            9 => Buttons::FORWARD,
             _ => return,
         };
         self.person.button(button, down);
