@@ -16,7 +16,8 @@ const INIT: &str = "#!/bin/busybox sh\n\
     echo \"BOOT-OK $(cat /proc/uptime) $(uname -r)\"\n\
     [ -n \"$bench\" ] && /workloads $(echo $bench | tr , ' ')\n\
     poweroff -f\n";
-const APPEND: &str = "console=ttyS0 panic=-1 quiet";
+/// The kernel's command line.
+pub const APPEND: &str = "console=ttyS0 panic=-1 quiet";
 /// What the workloads are, and how many times TCG's speed is the least that is
 /// wanted of us.
 const WORKLOADS: [(&str, f64); 15] = [
@@ -43,14 +44,17 @@ const BOOT: (&str, f64) = ("boot", 1.2);
 pub struct Options {
     /// Runs of each; the median counts
     #[arg(long, default_value_t = 3)]
-    runs: usize,
+    pub runs: usize,
     /// Run the workloads, too, and compare with another emulator
     #[arg(long)]
     peer: Option<crate::peer::Peer>,
     /// Boot the disks, CDs and floppies of the tests instead, on both
     #[arg(long)]
     disks: bool,
-    /// Only these workloads, separated by commas
+    /// Measure a disk in a guest on each bus instead, on both
+    #[arg(long)]
+    storage: bool,
+    /// Only these workloads, or buses, separated by commas
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Write the table as Markdown to a file
@@ -64,14 +68,8 @@ pub struct Options {
     binary: Option<PathBuf>,
 }
 
-/// A guest: kernel, initial RAM disk.
-struct Guest {
-    kernel: PathBuf,
-    initrd: PathBuf,
-}
-
 /// Seconds of each work in one run, and peak memory in MiB.
-type Times = BTreeMap<String, f64>;
+pub type Times = BTreeMap<String, f64>;
 
 /// Runs the machines in turns and prints medians and their ratios.
 ///
@@ -82,64 +80,78 @@ pub fn run(options: &Options) -> Result<()> {
         let (binary, markdown) = (options.binary.as_deref(), options.markdown.as_deref());
         return crate::disk_guests::bench::run(binary, options.runs, &options.only, markdown);
     }
+    if options.storage {
+        return crate::storage::run(options);
+    }
     guests::fetch()?;
-    let glassbox = match &options.binary {
-        Some(binary) => binary.clone(),
-        None => shell::glassbox()?,
-    };
+    let glassbox = options.binary()?;
     let kernel = guests::kernel("cloud").context("the cloud kernel was not fetched")?;
     let busybox = fs::read(guests::busybox("busybox").context("busybox was not fetched")?)?;
     let initrd = guests::folder().join("initrd-bench.gz");
-    let workloads = if options.peer.is_some() { Some(fs::read(workloads()?)?) } else { None };
+    let workloads = if options.peer.is_some() { Some(fs::read(guest_program("workloads")?)?) } else { None };
     let extra: Vec<(&str, &[u8])> = workloads.iter().map(|data| ("workloads", &data[..])).collect();
     fs::write(&initrd, initramfs::busybox(&busybox, INIT, &extra)?)?;
-    let guest = Guest { kernel, initrd };
     let peer = shell::has("qemu-system-x86_64");
     if options.peer.is_some() && !peer {
         bail!("qemu-system-x86_64 is missing: install the package qemu-system-x86");
     }
     let names: Vec<&str> = match options.peer {
-        Some(_) => WORKLOADS.iter().map(|(name, _)| *name).filter(|name| wanted(options, name)).collect(),
+        Some(_) => WORKLOADS.iter().map(|(name, _)| *name).filter(|name| options.wants(name)).collect(),
         None => Vec::new(),
     };
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut our_runs, mut their_runs) = (Vec::new(), Vec::new());
     for run in 0..options.runs.max(1) {
         eprintln!("run {} of {}", run + 1, options.runs.max(1));
-        ours.push(measure(|| ours_command(&glassbox, &guest), &names)?);
+        our_runs.push(measure(|| ours(&glassbox, &kernel, &initrd), &names)?);
         if peer {
-            theirs.push(measure(|| qemu(&guest), &names)?);
+            their_runs.push(measure(|| qemu(&kernel, &initrd), &names)?);
         }
     }
     let mut table = Table::default();
     for (name, least) in std::iter::once(BOOT).chain(WORKLOADS) {
-        if let Some(ours) = median(&ours, name) {
-            table.rows.push(Row { name, ours, theirs: median(&theirs, name), least, unit: "s" });
+        if let Some(ours) = median(&our_runs, name) {
+            let theirs = median(&their_runs, name);
+            table.rows.push(Row { name: name.into(), ours, theirs, least, unit: "s" });
         }
     }
-    if let Some(ours) = median(&ours, MEMORY) {
-        table.rows.push(Row { name: MEMORY, ours, theirs: median(&theirs, MEMORY), least: 1.5, unit: "MiB" });
+    if let Some(ours) = median(&our_runs, MEMORY) {
+        let theirs = median(&their_runs, MEMORY);
+        table.rows.push(Row { name: MEMORY.into(), ours, theirs, least: 1.5, unit: "MiB" });
     }
-    print!("{}", table.text());
-    if let Some(path) = &options.markdown {
-        fs::write(path, table.markdown())?;
+    options.show(&table)
+}
+
+impl Options {
+    /// The binary to measure.
+    pub fn binary(&self) -> Result<PathBuf> {
+        self.binary.clone().map_or_else(shell::glassbox, Ok)
     }
-    if let Some(path) = &options.json {
-        fs::write(path, table.json())?;
+
+    /// Whether a row was asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
     }
-    Ok(())
+
+    /// Prints a table, and writes it where it was asked for.
+    pub fn show(&self, table: &Table) -> Result<()> {
+        print!("{}", table.text());
+        if let Some(path) = &self.markdown {
+            fs::write(path, table.markdown())?;
+        }
+        if let Some(path) = &self.json {
+            fs::write(path, table.json())?;
+        }
+        Ok(())
+    }
 }
 
 /// The row of peak resident memory.
 const MEMORY: &str = "memory";
 
-fn wanted(options: &Options, name: &str) -> bool {
-    options.only.is_empty() || options.only.iter().any(|only| only == name)
-}
-
-/// Builds the workloads, statically linked.
-fn workloads() -> Result<PathBuf> {
-    let source = shell::root().join("benches/guest/workloads.c");
-    let program = guests::folder().join("workloads");
+/// Builds a program of `benches/guest`, statically linked.
+pub fn guest_program(name: &str) -> Result<PathBuf> {
+    let source = shell::root().join("benches/guest").join(name).with_extension("c");
+    let program = guests::folder().join(name);
     let mut command = Command::new("gcc");
     command.args(["-O2", "-static", "-o"]).arg(&program).arg(source).arg("-lm");
     shell::run(&mut command)?;
@@ -158,22 +170,24 @@ fn measure(command: impl Fn() -> Command, names: &[&str]) -> Result<Times> {
     Ok(times)
 }
 
-fn ours_command(glassbox: &Path, guest: &Guest) -> Command {
+/// This emulator with 512 MiB and a kernel.
+pub fn ours(glassbox: &Path, kernel: &Path, initrd: &Path) -> Command {
     let mut command = Command::new(glassbox);
-    command.arg("run").arg(&guest.kernel).arg("--initrd").arg(&guest.initrd);
+    command.arg("run").arg(kernel).arg("--initrd").arg(initrd);
     command.args(["--memory", "512M", "--timeout", "1200s"]);
     command
 }
 
-fn qemu(guest: &Guest) -> Command {
+/// QEMU TCG with 512 MiB and a kernel.
+pub fn qemu(kernel: &Path, initrd: &Path) -> Command {
     let mut command = Command::new("qemu-system-x86_64");
     command.args(["-accel", "tcg", "-cpu", "max", "-m", "512", "-nographic", "-no-reboot"]);
-    command.arg("-kernel").arg(&guest.kernel).arg("-initrd").arg(&guest.initrd);
+    command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd);
     command
 }
 
 /// Runs a machine to power-off and reads what it printed.
-fn boot(mut command: Command, append: &str) -> Result<Times> {
+pub fn boot(mut command: Command, append: &str) -> Result<Times> {
     command.arg(append_flag(&command)).arg(append);
     let start = Instant::now();
     let child = command
@@ -228,7 +242,7 @@ fn results(text: &str) -> Times {
         .collect()
 }
 
-fn median(runs: &[Times], name: &str) -> Option<f64> {
+pub fn median(runs: &[Times], name: &str) -> Option<f64> {
     let mut times: Vec<f64> = runs.iter().filter_map(|run| run.get(name).copied()).collect();
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied()

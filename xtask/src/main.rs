@@ -16,6 +16,7 @@ mod runner;
 mod scenarios;
 mod screens;
 mod shell;
+mod storage;
 mod table;
 mod test;
 

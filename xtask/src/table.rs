@@ -1,10 +1,10 @@
 //! The table of `cargo xtask bench`: text, Markdown, JSON.
 
 /// One work, and what both took for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Row {
     /// What was done.
-    pub name: &'static str,
+    pub name: String,
     /// Ours, median.
     pub ours: f64,
     /// The peer's.
@@ -99,7 +99,13 @@ mod tests {
 
     #[test]
     fn ratios_are_the_peers_by_ours_and_memory_is_not_in_the_mean() {
-        let row = |name, ours, theirs, unit| Row { name, ours, theirs: Some(theirs), least: 1.0, unit };
+        let row = |name: &str, ours, theirs, unit| Row {
+            name: name.into(),
+            ours,
+            theirs: Some(theirs),
+            least: 1.0,
+            unit,
+        };
         let table =
             Table { rows: vec![row("a", 1.0, 2.0, "s"), row("b", 1.0, 8.0, "s"), row("m", 1.0, 1.0, "MiB")] };
         assert!((table.mean().unwrap() - 4.0).abs() < 1e-9);

@@ -24,10 +24,7 @@ impl Guest {
         let (Some(kernel), Some(shell)) = (guests::kernel("generic"), guests::busybox("busybox")) else {
             return Ok(None);
         };
-        let modules = modules::with_dependencies("generic", modules)?;
-        let modules = modules.into_iter().enumerate();
-        let modules: Vec<(String, Vec<u8>)> =
-            modules.map(|(n, (name, data))| (format!("module-{n:02}-{name}"), data)).collect();
+        let modules = modules::numbered("generic", modules)?;
         let files = files.iter().map(|(name, data)| (*name, data.as_slice()));
         let modules = modules.iter().map(|(name, data)| (name.as_str(), data.as_slice()));
         let all: Vec<(&str, &[u8])> = files.chain(modules).collect();

@@ -12,7 +12,7 @@ mod console;
 mod desktop;
 mod framebuffer;
 mod guest;
-mod modules;
+pub mod modules;
 mod picture;
 mod session;
 mod systems;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Names and contents of `wanted` and all that they need, in the order to load them.
-pub fn with_dependencies(kernel: &str, wanted: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
+fn with_dependencies(kernel: &str, wanted: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = BTreeMap::new();
     collect(&guests::folder().join(kernel).join("lib/modules"), &mut files)?;
     let mut loaded = Vec::new();
@@ -15,6 +15,12 @@ pub fn with_dependencies(kernel: &str, wanted: &[&str]) -> Result<Vec<(String, V
         add(name, &files, &mut loaded)?;
     }
     Ok(loaded)
+}
+
+/// The same as files `module-00-name` on, so that a shell's pattern has them in order.
+pub fn numbered(kernel: &str, wanted: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
+    let modules = with_dependencies(kernel, wanted)?.into_iter().enumerate();
+    Ok(modules.map(|(n, (name, data))| (format!("module-{n:02}-{name}"), data)).collect())
 }
 
 fn collect(folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
