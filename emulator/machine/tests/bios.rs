@@ -2,8 +2,8 @@
 
 use glassbox_device_api::CharBackend;
 use glassbox_machine::{
-    BuiltInBios, ClockMode, DriveConfig, DriveInterface, DriveMedia, EngineChoice, Limits, Machine,
-    MachineConfig, Outcome,
+    BuiltInBios, ClockMode, DisplayConfig, DriveConfig, DriveInterface, DriveMedia, EngineChoice, Limits,
+    Machine, MachineConfig, Outcome,
 };
 use glassbox_testkit::MemoryDisk;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +39,7 @@ fn machine(drives: Vec<DriveConfig>, engine: EngineChoice) -> (Machine, Capture)
     config.clock = ClockMode::Instructions { mips: 50 };
     config.serial = [Some(Box::new(serial.clone())), None];
     config.debug_exit = Some(EXIT_PORT);
+    config.display = Some(DisplayConfig::default());
     config.engine = engine;
     (Machine::new(config).expect("the machine is built"), serial)
 }
@@ -131,6 +132,22 @@ fn programs_in_the_manner_of_dos_find_what_they_expect() {
         let text = serial.text();
         assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{outcome:?}\n{text}");
         assert!(!text.contains("not ok") && text.contains("1..62"), "{text}");
+    }
+}
+
+/// Retraces and palettes, latched copies, fonts, and all of VBE that programs call, its
+/// protected-mode interface included.
+#[test]
+fn programs_that_draw_find_the_screen_that_they_expect() {
+    for engine in [EngineChoice::Interpreter, EngineChoice::Auto] {
+        let image = include_bytes!("../../../test-roms/bios/graphics.bin").to_vec();
+        let (mut machine, serial) = machine(vec![floppy(image)], engine);
+        // More than a second of retraces.
+        let limits = Limits { instructions: Some(4 * MOST_INSTRUCTIONS), time: None };
+        let outcome = machine.run(limits).expect("it runs");
+        let text = serial.text();
+        assert!(matches!(outcome, Outcome::DebugExit(PASSED)), "{outcome:?}\n{text}");
+        assert!(!text.contains("not ok") && text.contains("1..41"), "{text}");
     }
 }
 

@@ -5,6 +5,7 @@ use crate::fonts::{Height, font};
 use crate::rom::{ROM_SEGMENT, VIDEO_DATA, entry};
 
 use super::parameters::{self, ENTRY};
+use super::vbe::protected::INTERFACE;
 
 /// The font of 16 rows.
 pub(super) const FONT_16: u16 = VIDEO_DATA.start;
@@ -31,6 +32,9 @@ pub(super) const OEM_STRING: u16 = WINDOW_FUNCTION + 16;
 pub(super) const OEM_VENDOR: u16 = OEM_STRING + 32;
 pub(super) const OEM_PRODUCT: u16 = OEM_VENDOR + 16;
 pub(super) const OEM_REVISION: u16 = OEM_PRODUCT + 32;
+
+/// VBE's protected-mode interface.
+pub(super) const PROTECTED_MODE: u16 = OEM_REVISION + 16;
 
 /// Display combinations: primary and secondary display for each code.
 const DISPLAYS: [[u8; 2]; 16] = [
@@ -118,6 +122,7 @@ pub(super) fn place(rom: &mut Assembler) {
     at(rom, OEM_VENDOR, b"Glassbox\0");
     at(rom, OEM_PRODUCT, b"VGA with DISPI\0");
     at(rom, OEM_REVISION, concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes());
+    at(rom, PROTECTED_MODE, &INTERFACE);
     rom.org(entry::VIDEO_TABLE);
     rom.bytes(CRTC_6845.as_flattened());
     PAGE_SIZES.iter().for_each(|size| rom.word(*size));

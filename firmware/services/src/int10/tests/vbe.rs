@@ -1,4 +1,5 @@
 use super::*;
+use crate::rom::Rom;
 
 fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
@@ -95,6 +96,20 @@ fn text_is_written_in_modes_of_every_depth() {
         pc.print(&b"\n".repeat(usize::from(pc.bda_u8(0x84)) - 3));
         pc.show(&format!("vbe-{mode:x}"));
     }
+}
+
+#[test]
+fn the_protected_mode_interface_is_in_the_rom() {
+    let mut pc = Pc::new();
+    assert_eq!(vbe(&mut pc, 0x4f0a, 0, 0, 0), 0x004f);
+    let (segment, offset) = (pc.regs.es.selector, usize::from(pc.regs.di.word()));
+    let len = usize::from(pc.regs.cx.word());
+    assert_eq!(segment, 0xf000);
+    let rom = Rom::new();
+    let code = &rom.image()[offset..offset + len];
+    assert_eq!(usize::from(word(code, 0)), 24, "behind the table and the list of ports");
+    assert_eq!(code.last(), Some(&0xc3), "it ends with a return");
+    assert_eq!(vbe(&mut pc, 0x4f0a, 1, 0, 0), 0x014f);
 }
 
 #[test]
@@ -195,7 +210,7 @@ fn state_power_and_edid() {
     assert_eq!(vbe(&mut pc, 0x4f15, 1, 0, 0), 0x004f);
     assert_eq!(buffer(&pc)[..8], [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]);
     assert_eq!(vbe(&mut pc, 0x4f15, 1, 0, 1), 0x014f);
-    assert_eq!(vbe(&mut pc, 0x4f0a, 0, 0, 0), 0x0100, "no protected-mode interface");
+    assert_eq!(vbe(&mut pc, 0x4f0b, 0, 0, 0), 0x0100, "no such function");
     vbe(&mut pc, 0x4f02, 0x4144, 0, 0);
     pc.board.vga.memory().write(0, &[0xff; 64]);
     vbe(&mut pc, 0x4f04, 0, 0xf, 0);

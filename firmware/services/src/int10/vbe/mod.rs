@@ -6,12 +6,15 @@
 pub(super) mod dispi;
 mod info;
 pub(super) mod modes;
+pub(super) mod protected;
 
 use crate::call::{Call, Flow, GuestFault, ServiceResult};
 
 use super::data::{bda, port, register, set_register};
 use super::palettes::{Color, Palette};
-use super::{Video, mode_set, palette, state};
+use super::{Video, mode_set, palette, state, tables};
+use crate::registers::SegmentRegister;
+use crate::rom::ROM_SEGMENT;
 use dispi::index;
 use modes::VbeMode;
 
@@ -44,9 +47,9 @@ pub(super) fn service(video: &mut Video, call: &mut Call<'_>) -> ServiceResult {
             0x07 => display_start(call)?,
             0x08 => dac_width(call)?,
             0x09 => palette_data(call)?,
+            0x0a => protected_mode(call),
             0x10 => power(call),
             0x15 => ddc(video, call)?,
-            // 0Ah, the protected-mode interface, is optional: callers use real mode then.
             _ => NO_FUNCTION,
         }
     };
@@ -273,6 +276,17 @@ fn palette_data(call: &mut Call<'_>) -> Result<u16, GuestFault> {
         _ => return Ok(FAILED),
     }
     Ok(DONE)
+}
+
+/// 4F0Ah: where the protected-mode interface is (ES:DI), and its length in CX.
+fn protected_mode(call: &mut Call<'_>) -> u16 {
+    if call.regs.bx.low() != 0 {
+        return FAILED;
+    }
+    call.regs.es = SegmentRegister::real(ROM_SEGMENT);
+    call.regs.di.set_word(tables::PROTECTED_MODE);
+    call.regs.cx.set_word(protected::INTERFACE.len() as u16);
+    DONE
 }
 
 /// 4F10h: display power. Standby, suspend and off all blank the screen.
