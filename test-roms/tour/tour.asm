@@ -1,7 +1,8 @@
 ; The guest that Glassbox boots when it is given nothing else.
 ;
 ; It climbs the way every PC operating system climbs, from the 16-bit mode the
-; processor wakes up in to 64 bits, and says on COM1 what it does and why.
+; processor wakes up in to 64 bits, and says on COM1, and on the screen if there is
+; one, what it does and why.
 ; Then it takes interrupts, walks its own page tables, causes a page fault and
 ; survives it, and looks at the processor it runs on. At the end there is a
 ; prompt, or, where nobody could type, it switches the machine off.
@@ -27,6 +28,8 @@
 %include "tour.inc"             ; the tour from there on, in 64 bits
 
 %include "print.inc"            ; characters, strings and numbers to COM1
+%include "screen.inc"           ; the same on the screen
+%include "font.inc"             ; what its characters look like
 %include "interrupts.inc"       ; IDT, TSS, exceptions, interrupt controllers
 %include "timers.inc"           ; PIT, PM timer, TSC, local APIC timer
 %include "walk.inc"             ; a page walk, level by level

@@ -64,6 +64,19 @@ fn on_the_instruction_clock_two_tours_are_the_same_and_measure_that_clock() {
     assert_eq!(console, tour(&["--clock", "instructions=100"]));
 }
 
+#[test]
+fn what_the_tour_says_is_drawn_on_the_screen_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("screen.txt");
+    let screen = ["--display", "vga", "--screen-text", file.to_str().unwrap()];
+    let console = tour(&[&["--clock", "instructions=100"], &screen[..]].concat());
+    let said: Vec<&str> = console.lines().map(str::trim_end).collect();
+    let shown = std::fs::read_to_string(&file).unwrap();
+    let shown: Vec<&str> = shown.lines().collect();
+    assert!(shown.len() > 40, "{shown:?}");
+    assert_eq!(shown, said[said.len().saturating_sub(shown.len())..]);
+}
+
 #[cfg(unix)]
 mod prompt {
     use super::glassbox;
