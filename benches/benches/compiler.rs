@@ -8,7 +8,7 @@ fn compiler(c: &mut Criterion) {
     use glassbox_benches::{CODE, machine};
     use glassbox_cpu::Interpreter;
     use glassbox_jit::emit::x64::{emit, host_supports, thunks::Thunks};
-    use glassbox_jit::emit::{Destination, Target};
+    use glassbox_jit::emit::{Destination, Part, Target};
     use glassbox_jit::ir::Code;
     use glassbox_jit::lift::{Forms, Mode, Source, lift};
     use glassbox_jit::{Jit, opt::optimise};
@@ -52,7 +52,7 @@ fn compiler(c: &mut Criterion) {
             number: 1,
             destination: &|_| Destination::Linkable,
         };
-        b.iter(|| emit(&code, source, &target).expect("the block is emitted"));
+        b.iter(|| emit(&[Part { code: &code, source }], &target).expect("the block is emitted"));
     });
     group.throughput(Throughput::Elements(COUNT));
     group.bench_function("run-memory", |b| {

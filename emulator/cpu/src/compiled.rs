@@ -50,7 +50,7 @@ pub struct CompiledContext {
     /// AF there: bit 4 of this, exclusive-ored with `parity`.
     pub adjust: u32,
     /// Translations that the running loop keeps from round to round.
-    pub sites: [Site; 16],
+    pub sites: [Site; 32],
     /// The host's stack pointer when no call of compiled code is open.
     pub return_base: usize,
     /// Below this, no call is opened.
@@ -138,7 +138,7 @@ pub mod layout {
     pub const RETURN_CONTEXT: usize = COMPILED + offset_of!(CompiledContext, return_context);
 
     pub const TLB_OWNER: usize = TLB + crate::mmu::Tlb::OWNER_OFFSET;
-    pub const SITES: u8 = 16;
+    pub const SITES: u8 = 32;
 
     /// Site `n` of [`CompiledContext::sites`].
     pub const fn site(n: u8) -> usize {

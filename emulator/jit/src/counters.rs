@@ -13,6 +13,8 @@ pub struct JitStats {
     pub interpreted: u64,
     /// Host bytes emitted.
     pub bytes: u64,
+    /// Nests of loops, each of several blocks that were compiled once more together.
+    pub nests: u64,
     /// Jumps patched to lead straight to their target.
     pub links: u64,
     /// Blocks dropped because their code was overwritten.

@@ -2,12 +2,13 @@
 #![allow(unsafe_code)]
 
 mod alone;
+mod nest;
 
 use crate::JitStats;
 use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key};
 use crate::emit::host::thunks::{self, Thunks};
 use crate::emit::host::{Target, emit, forms, jump, link};
-use crate::emit::{Destination, Emitted, reason};
+use crate::emit::{Destination, Emitted, Part, reason};
 use crate::ir::Code;
 use crate::lift::{Forms, Mode, Source, lift};
 use crate::opt::optimise;
@@ -31,6 +32,10 @@ pub(crate) struct Tier1 {
     link: Option<(usize, u64)>,
     /// A block that cannot run with the SIMD state as it is.
     refused: Option<u64>,
+    /// Where compiled code stopped, as the next block was not to run.
+    stopped: Option<u64>,
+    /// How often it has to stop there before the block's nest is looked for.
+    patience: u16,
     /// Compiled for 57-bit linear addresses.
     la57: bool,
     /// Number of the block that was compiled last.
@@ -79,6 +84,8 @@ impl Jit {
             bytes: Vec::new(),
             link: None,
             refused: None,
+            stopped: None,
+            patience: nest::PATIENCE,
             la57: false,
             number: 0,
             mode: 0,
@@ -86,6 +93,17 @@ impl Jit {
             dump: None,
         };
         Ok(Self { interpreter: Interpreter::new(), tier1 })
+    }
+
+    /// As [`new`](Self::new); compiles nests of loops at first sight, for tests that have
+    /// no time to wait.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn eager(bytes: usize) -> std::io::Result<Self> {
+        let mut jit = Self::new(bytes)?;
+        jit.tier1.patience = 1;
+        Ok(jit)
     }
 
     /// As [`Interpreter::run`].
@@ -156,6 +174,9 @@ impl HotCode for Tier1 {
         }
         let key = (rip, block.start, block.mode.key());
         let index = match self.blocks.find(key) {
+            Some(index) if self.stopped.take() == Some(rip) => {
+                self.sampled(cpu, index, mode).unwrap_or(index)
+            }
             Some(index) => index,
             None if block.heat < self.blocks.patience(block.start) => {
                 self.link = None;
@@ -178,9 +199,7 @@ impl HotCode for Tier1 {
     fn invalidate(&mut self, start: u64, len: u64) {
         for (code, dead) in self.blocks.remove(start, len) {
             // Who still jumps to it leaves at once.
-            if let Some(jump) = jump(code, dead) {
-                self.buffer.patch(code, &jump);
-            }
+            self.bury(code, dead);
             self.link = None;
             self.counters.invalidations += 1;
         }
@@ -205,6 +224,7 @@ impl Tier1 {
         self.counters.retired += cpu.state.retired.wrapping_sub(before);
         match why {
             reason::LINK => self.link = Some((cpu.compiled.link_site, cpu.state.rip)),
+            reason::BLOCKED => self.stopped = Some(cpu.state.rip),
             reason::REFUSED => self.refused = Some(cpu.state.rip),
             _ => {}
         }
@@ -238,20 +258,19 @@ impl Tier1 {
         self.number = self.number % i32::MAX + 1;
         let (base, emitted) = self.place(cpu, &ops, mode, key)?;
         if self.dump.is_some() {
-            let text = self.text(&ops, mode, key.0, &emitted.code);
-            let written = self.dump.as_mut().map(|out| writeln!(out, "{text}"));
-            // A trace that cannot be written is no reason to stop the guest.
-            if let Some(Err(error)) = written {
-                log::warn!("the trace of compiled blocks ends: {error}");
-                self.dump = None;
-            }
+            let code = std::mem::take(&mut self.code);
+            let bytes = std::mem::take(&mut self.bytes);
+            let source = Source { bytes: &bytes, ops: &ops, rip: key.0, mode };
+            self.tell(&[Part { code: &code, source }], &emitted.code);
+            (self.code, self.bytes) = (code, bytes);
         }
         self.counters.blocks += 1;
         self.counters.instructions += ops.len() as u64;
         self.counters.interpreted += u64::from(self.code.interpreted + emitted.interpreted);
         self.counters.bytes += emitted.code.len() as u64;
         let len = ops.last().map_or(0, |op| u64::from(op.end));
-        let block = Compiled { key, len, code: base, dead: base + emitted.dead, ops };
+        let dead = base + emitted.entries.first()?.dead;
+        let block = Compiled { key, len, code: base, dead, ops, nest: 0, samples: 0 };
         let index = self.blocks.insert(block);
         self.counters.compile_s += began.elapsed().as_secs_f64();
         Some(index)
@@ -298,18 +317,7 @@ impl Tier1 {
         let source = Source { bytes: &self.bytes, ops, rip, mode };
         lift(source, &mut self.forms, &mut self.code);
         optimise(&mut self.code);
-        let destination = |to: u64| {
-            if to & PAGE_MASK != rip & PAGE_MASK {
-                return Destination::Far;
-            }
-            match self.blocks.find((to, start & PAGE_MASK | to & !PAGE_MASK, key.2)) {
-                // A jump to another region can be taken back only where it can be patched.
-                Some(id) if self.blocks.goes_with(self.buffer.next(), id) => {
-                    Destination::Code(self.blocks.get(id).code)
-                }
-                _ => Destination::Linkable,
-            }
-        };
+        let destination = |to: u64| self.destination(to, key);
         let target = Target {
             base: self.buffer.next(),
             thunks: self.thunks,
@@ -318,13 +326,39 @@ impl Tier1 {
             number: self.number,
             destination: &destination,
         };
-        emit(&self.code, source, &target)
+        emit(&[Part { code: &self.code, source }], &target)
     }
 
-    /// What was assembled last, in words.
-    fn text(&self, ops: &[Op], mode: Mode, rip: u64, host: &[u8]) -> String {
-        let source = Source { bytes: &self.bytes, ops, rip, mode };
-        format!("{}{}", crate::dump::guest(source, &self.code), crate::dump::host(host))
+    /// How the block of `key`, which is being compiled, gets to `to`.
+    fn destination(&self, to: u64, key: Key) -> Destination {
+        let (rip, start, mode) = key;
+        if to & PAGE_MASK != rip & PAGE_MASK {
+            return Destination::Far;
+        }
+        match self.blocks.find((to, start & PAGE_MASK | to & !PAGE_MASK, mode)) {
+            // A jump to another region can be taken back only where it can be patched.
+            Some(id) if self.blocks.goes_with(self.buffer.next(), id) => {
+                Destination::Code(self.blocks.get(id).code)
+            }
+            _ => Destination::Linkable,
+        }
+    }
+
+    /// Who still jumps to a block that is gone looks for its successor.
+    fn bury(&mut self, code: usize, dead: usize) {
+        if let Some(jump) = jump(code, dead) {
+            self.buffer.patch(code, &jump);
+        }
+    }
+
+    /// Writes to the trace what was compiled.
+    fn tell(&mut self, parts: &[Part<'_>], host: &[u8]) {
+        let Some(out) = &mut self.dump else { return };
+        // A trace that cannot be written is no reason to stop the guest.
+        if let Err(error) = writeln!(out, "{}", text(parts, host)) {
+            log::warn!("the trace of compiled blocks ends: {error}");
+            self.dump = None;
+        }
     }
 
     /// Whether the block that was to run could not, for the SIMD state; forgets it.
@@ -337,7 +371,10 @@ impl Tier1 {
         let key = (rip, block.start, block.mode.key());
         let Some(mode) = lift_mode(cpu, block) else { return String::new() };
         match self.assemble(cpu, &block.ops, mode, key) {
-            Some(emitted) => self.text(&block.ops, mode, rip, &emitted.code),
+            Some(emitted) => {
+                let source = Source { bytes: &self.bytes, ops: &block.ops, rip, mode };
+                text(&[Part { code: &self.code, source }], &emitted.code)
+            }
             None => String::new(),
         }
     }
@@ -349,6 +386,12 @@ impl Tier1 {
         self.link = None;
         self.counters.flushes += 1;
     }
+}
+
+/// Guest code, steps and host code in words.
+fn text(parts: &[Part<'_>], host: &[u8]) -> String {
+    let guest = parts.iter().map(|part| crate::dump::guest(part.source, part.code));
+    guest.chain([crate::dump::host(host)]).collect()
 }
 
 #[cfg(test)]

@@ -241,7 +241,7 @@ fn compare(code: &[u8], seed: u64, rounds: u64) {
 fn random_blocks_do_what_the_interpreter_does() {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let mut cpu = machine(&[]);
-    for _ in 0..cases(4000) {
+    for _ in 0..cases(1500) {
         let mut code = Vec::new();
         for _ in 0..=random.below(6) {
             code.extend(instruction(&mut random, &mut cpu));
@@ -299,6 +299,61 @@ fn random_counted_loops_do_what_the_interpreter_does() {
     }
 }
 
+/// Blocks that lead to each other, in many short stretches so that they are soon
+/// compiled together.
+#[test]
+fn random_nests_do_what_the_interpreter_does() {
+    let mut random = Random(0x8CB9_2BA7_2F3D_8DD7);
+    let mut cpu = machine(&[]);
+    let mut nests = 0;
+    for _ in 0..cases(1500) {
+        let mut some = |random: &mut Random, most: u64| {
+            let count = random.below(most);
+            (0..=count).flat_map(|_| instruction(random, &mut cpu)).collect::<Vec<u8>>()
+        };
+        // A; jcc over B; B; C; jcc to A, or to C; jmp A
+        let (a, b, c) = (some(&mut random, 3), some(&mut random, 3), some(&mut random, 2));
+        let mut code = [a, vec![0x70 | random.below(16) as u8, b.len() as u8], b].concat();
+        let to = if random.below(2) == 0 { 0 } else { code.len() };
+        code.extend(c);
+        code.extend([0x70 | random.below(16) as u8, (to as i64 - code.len() as i64 - 2) as u8]);
+        code.extend([0xEB, -(code.len() as i64 + 2) as u8]);
+        let seed = random.next() | 1;
+        nests += compare_stretches(&code, seed, 3000);
+    }
+    assert!(
+        !crate::emit::host::NESTS || nests > u64::from(cases(1500)) / 40,
+        "only {nests} nests were compiled"
+    );
+}
+
+/// Runs code in stretches, compiled as soon as may be, and compares the end. Returns
+/// how many nests were compiled.
+fn compare_stretches(code: &[u8], seed: u64, count: u64) -> u64 {
+    let prepare = || {
+        let mut cpu = machine(code);
+        randomise(&mut cpu, &mut Random(seed));
+        cpu
+    };
+    let (mut expected, mut got) = (prepare(), prepare());
+    let mut jit = Jit::eager(1 << 20).unwrap();
+    let mut random = Random(seed);
+    Interpreter::new().run(&mut expected, count);
+    if expected.state.retired < count {
+        // A fault that could not be delivered, or again and again: nothing gets hot.
+        return 0;
+    }
+    for _ in 0..count {
+        let most = [7, 50, 400][random.below(3) as usize];
+        let some = 1 + random.below(most);
+        let left = count.saturating_sub(got.state.retired);
+        jit.run(&mut got, some.min(left));
+    }
+    let different: Vec<_> = facts(&expected).into_iter().zip(facts(&got)).filter(|(a, b)| a != b).collect();
+    assert!(different.is_empty(), "seed {seed}, code {code:02x?}\n{different:x?}");
+    jit.counters().nests
+}
+
 #[test]
 fn time_stamps_keep_their_upper_half() {
     // mov r15d, eax: RAX keeps its upper half.
@@ -313,11 +368,17 @@ fn time_stamps_keep_their_upper_half() {
 
 /// Runs a program of many blocks by both engines, hot, and compares the end.
 fn compare_programs(code: &[u8], count: u64) {
-    let run = |compiled: bool| {
+    let run = |compiled: bool, stretch: u64| {
         let mut cpu = machine(code);
         randomise(&mut cpu, &mut Random(5));
         cpu.state.regs[15] = 200;
-        if compiled {
+        if compiled && stretch < count {
+            let mut jit = Jit::eager(1 << 20).unwrap();
+            while cpu.state.retired < count {
+                let left = count - cpu.state.retired;
+                jit.run(&mut cpu, stretch.min(left));
+            }
+        } else if compiled {
             let mut jit = Jit::new(1 << 20).unwrap();
             jit.run(&mut cpu, count);
             assert!(count < 1000 || jit.counters().entries > 0);
@@ -328,10 +389,13 @@ fn compare_programs(code: &[u8], count: u64) {
         cpu.memory.read_bytes(Gpa(DATA), &mut data).unwrap();
         (cpu.state.regs[..16].to_vec(), cpu.state.status.bits(), cpu.state.rip, cpu.state.retired, data)
     };
-    let (a, b) = (run(false), run(true));
-    assert_eq!(a.0, b.0);
-    assert_eq!((a.1, a.2, a.3), (b.1, b.2, b.3));
-    assert!(a.4 == b.4);
+    let a = run(false, count);
+    for stretch in [count, 7, 97] {
+        let b = run(true, stretch);
+        assert_eq!(a.0, b.0);
+        assert_eq!((a.1, a.2, a.3), (b.1, b.2, b.3));
+        assert!(a.4 == b.4);
+    }
 }
 
 #[test]

@@ -38,26 +38,28 @@ fn to_the_end(cpu: &mut Cpu, end: u64, mut run: impl FnMut(&mut Cpu)) {
 
 #[test]
 fn programs_that_rewrite_themselves_run_as_written() {
-    let mut compiled = 0;
+    let (mut compiled, mut nests) = (0, 0);
     for seed in 0..programs() {
         let mut rng = Rng::new(seed);
         let program = Program::that_rewrites_itself(&mut rng);
         let budget = 800 * program.instructions;
         let mut expected = prepare(&program);
         Interpreter::new().run(&mut expected, budget);
-        // One stretch, a small buffer in many stretches, and in lock-step.
+        // One stretch, many with nests compiled at once, a small buffer, and in lock-step.
         let mut got = prepare(&program);
         let mut jit = Jit::new(1 << 20).expect("a code buffer");
         jit.run(&mut got, budget);
         assert_eq!(outcome(&got), outcome(&expected), "seed {seed}");
         compiled += u64::from(jit.counters().invalidations > 0);
-        let mut got = prepare(&program);
-        let mut jit = Jit::new(0).expect("a code buffer");
-        while got.state.retired < budget {
-            let some = (1 + rng.below(500)).min(budget - got.state.retired);
-            jit.run(&mut got, some);
+        for mut jit in [Jit::eager(1 << 20), Jit::new(0)].map(|jit| jit.expect("a code buffer")) {
+            let mut got = prepare(&program);
+            while got.state.retired < budget {
+                let some = (1 + rng.below(500)).min(budget - got.state.retired);
+                jit.run(&mut got, some);
+            }
+            assert_eq!(outcome(&got), outcome(&expected), "seed {seed} in stretches");
+            nests += jit.counters().nests;
         }
-        assert_eq!(outcome(&got), outcome(&expected), "seed {seed} in stretches");
         let mut got = prepare(&program);
         let mut engine = Verify::new(1 << 20).expect("a code buffer");
         engine.run(&mut got, budget);
@@ -65,6 +67,7 @@ fn programs_that_rewrite_themselves_run_as_written() {
         assert_eq!(outcome(&got), outcome(&expected), "seed {seed} in lock-step");
     }
     assert!(compiled > programs() / 4, "only {compiled} programs overwrote compiled code");
+    assert!(nests > programs() / 2 || !cfg!(target_arch = "x86_64"), "only {nests} nests were compiled");
 }
 
 #[test]
@@ -75,7 +78,8 @@ fn interrupts_at_any_boundary_are_taken_where_the_interpreter_takes_them() {
         let program = Program::of_many_blocks(&mut rng);
         let (mut expected, mut got) = (prepare(&program), prepare(&program));
         let mut interpreter = Interpreter::new();
-        let mut jit = Jit::new(1 << 20).expect("a code buffer");
+        let jit = if seed % 2 == 0 { Jit::new(1 << 20) } else { Jit::eager(1 << 20) };
+        let mut jit = jit.expect("a code buffer");
         for _ in 0..400 {
             let most = rng.pick(&[3, 30, 300]);
             let some = 1 + rng.below(most);
@@ -116,7 +120,7 @@ fn interrupts_from_another_thread_change_nothing_but_their_own_counter() {
                 }
             })
         };
-        let mut jit = Jit::new(1 << 20).expect("a code buffer");
+        let mut jit = Jit::eager(1 << 20).expect("a code buffer");
         to_the_end(&mut got, program.end, |cpu| _ = jit.run(cpu, 1000));
         done.store(true, Ordering::Relaxed);
         thread.join().expect("the thread ends");
@@ -136,7 +140,7 @@ fn breakpoints_set_and_cleared_while_hot_are_hit_as_often_as_interpreted() {
         let program = Program::of_many_blocks(&mut rng);
         let (mut expected, mut got) = (prepare(&program), prepare(&program));
         let mut interpreter = Interpreter::new();
-        let mut jit = Jit::new(1 << 20).expect("a code buffer");
+        let mut jit = Jit::eager(1 << 20).expect("a code buffer");
         for _ in 0..60 {
             // Execution, or a store to the program's data; half of the time none.
             let (at, bits) = match rng.below(4) {

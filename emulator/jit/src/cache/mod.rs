@@ -71,6 +71,10 @@ pub struct Compiled {
     pub dead: usize,
     /// What the code refers to.
     pub ops: Arc<[Op]>,
+    /// Number of the nest whose code it is part of; 0 is none.
+    pub nest: u32,
+    /// How often it was the next to run when compiled code stopped.
+    pub samples: u16,
 }
 
 impl Compiled {
@@ -262,6 +266,40 @@ impl Blocks {
         &self.regions[id.region as usize].blocks[id.number as usize]
     }
 
+    /// Counts that a block was the next to run when compiled code stopped.
+    pub fn sample(&mut self, id: BlockId) -> u16 {
+        let block = &mut self.regions[id.region as usize].blocks[id.number as usize];
+        block.samples = block.samples.saturating_add(1);
+        block.samples
+    }
+
+    /// How many blocks belong to the nest of a block.
+    pub fn size_of_nest(&self, id: BlockId) -> usize {
+        let block = self.get(id);
+        let ids = self.by_page.get(&(block.start() >> PAGE_SHIFT));
+        ids.into_iter().flatten().filter(|other| self.get(**other).nest == block.nest).count()
+    }
+
+    /// Takes out a block that has a successor, and returns the host addresses of its
+    /// entry and dead exit.
+    pub fn retire(&mut self, key: Key) -> Option<(usize, usize)> {
+        let id = self.by_key.remove(&key)?;
+        if let Some(ids) = self.by_page.get_mut(&(key.1 >> PAGE_SHIFT)) {
+            ids.retain(|other| *other != id);
+        }
+        Some(self.forget(id))
+    }
+
+    /// A block is found no more by indirect branches.
+    fn forget(&mut self, id: BlockId) -> (usize, usize) {
+        let block = &self.regions[id.region as usize].blocks[id.number as usize];
+        let target = &mut self.targets[target_slot(block.key.0)];
+        if target.code == block.code as u64 {
+            *target = Target::default();
+        }
+        (block.code, block.dead)
+    }
+
     /// The block whose code holds the host address `at`.
     pub fn at_code(&self, at: usize) -> Option<&Compiled> {
         let blocks = &self.regions[self.region_at(at)?].blocks;
@@ -293,7 +331,12 @@ impl Blocks {
         let Some(ids) = self.by_page.get_mut(&page) else { return Vec::new() };
         let regions = &self.regions;
         let block = |id: BlockId| &regions[id.region as usize].blocks[id.number as usize];
-        let dead: Vec<BlockId> = ids.extract_if(.., |id| block(*id).touches(start, len)).collect();
+        let mut dead: Vec<BlockId> = ids.extract_if(.., |id| block(*id).touches(start, len)).collect();
+        // The blocks of a nest jump to each other where nothing can be patched.
+        let nests: Vec<u32> = dead.iter().map(|id| block(*id).nest).filter(|nest| *nest != 0).collect();
+        if !nests.is_empty() {
+            dead.extend(ids.extract_if(.., |id| nests.contains(&block(*id).nest)));
+        }
         if ids.is_empty() {
             self.by_page.remove(&page);
         }
@@ -310,11 +353,7 @@ impl Blocks {
             if self.by_key.get(&block.key) == Some(&id) {
                 self.by_key.remove(&block.key);
             }
-            let target = &mut self.targets[target_slot(block.key.0)];
-            if target.code == block.code as u64 {
-                *target = Target::default();
-            }
-            entries.push((block.code, block.dead));
+            entries.push(self.forget(id));
         }
         entries
     }
@@ -344,7 +383,15 @@ mod tests {
     use super::*;
 
     fn block(rip: u64, code: usize) -> Compiled {
-        Compiled { key: (rip, rip, 0), len: 4, code, dead: code + 8, ops: Arc::default() }
+        Compiled {
+            key: (rip, rip, 0),
+            len: 4,
+            code,
+            dead: code + 8,
+            ops: Arc::default(),
+            nest: 0,
+            samples: 0,
+        }
     }
 
     #[test]

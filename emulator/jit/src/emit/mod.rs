@@ -13,6 +13,8 @@ pub use aarch64 as host;
 pub use x64 as host;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::ir::Code;
+use crate::lift::Source;
 use glassbox_cpu::{Cpu, Op};
 
 /// Where a direct branch leads.
@@ -41,12 +43,30 @@ pub struct Target<'a, Thunks> {
     pub destination: &'a dyn Fn(u64) -> Destination,
 }
 
-/// A block's host code.
+/// One block of several that are emitted together.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// Its steps.
+    pub code: &'a Code,
+    /// What they were lifted from.
+    pub source: Source<'a>,
+}
+
+/// Where a block's host code is entered.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Offset of the entry.
+    pub at: usize,
+    /// Offset of the exit to patch the entry with when the block dies.
+    pub dead: usize,
+}
+
+/// Host code of one block, or of several.
 pub struct Emitted {
     /// The code.
     pub code: Vec<u8>,
-    /// Offset of the exit to patch the entry with when the block dies.
-    pub dead: usize,
+    /// For each block.
+    pub entries: Vec<Entry>,
     /// Instructions that the lifter took and the back end left to the interpreter.
     pub interpreted: u32,
 }

@@ -425,6 +425,19 @@ pub enum CarryOp {
     Complement,
 }
 
+impl Code {
+    /// Where the block goes on by direct jumps.
+    pub fn successors(&self) -> [Option<u64>; 2] {
+        match self.insts.last() {
+            Some(&Inst::Jump(to)) => [Some(to), None],
+            Some(&(Inst::Branch { to, next, .. } | Inst::BranchZero { to, next, .. })) => {
+                [Some(to), Some(next)]
+            }
+            _ => [None, None],
+        }
+    }
+}
+
 /// A compiled block's steps and what the back end has to know beside them.
 #[derive(Clone, Debug, Default)]
 pub struct Code {

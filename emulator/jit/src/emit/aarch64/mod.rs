@@ -18,8 +18,8 @@ mod system;
 pub mod thunks;
 mod vectors;
 
-use super::{Destination, Emitted};
-use crate::ir::{Code, Count, FlagSet, Inst};
+use super::{Destination, Emitted, Entry, Part};
+use crate::ir::{Count, FlagSet, Inst};
 use crate::lift::{Forms, Source};
 use dynasmrt::aarch64::Aarch64Relocation;
 use dynasmrt::{DynamicLabel, DynasmLabelApi, VecAssembler, dynasm};
@@ -93,8 +93,12 @@ struct Emitter<'a> {
     cell: Cell,
 }
 
+/// Several blocks are not emitted together.
+pub const NESTS: bool = false;
+
 /// Emits a block's host code.
-pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emitted> {
+pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
+    let [Part { code, source }] = *parts else { return None };
     let mut asm = VecAssembler::new(target.base);
     let mut label = || asm.new_dynamic_label();
     let (blocked, refused, literals, back) = (label(), label(), label(), label());
@@ -139,8 +143,8 @@ pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emit
             n += count;
         }
     }
-    let dead = e.behind();
-    Some(Emitted { code: e.asm.finalize().ok()?, dead, interpreted })
+    let entries = vec![Entry { at: 0, dead: e.behind() }];
+    Some(Emitted { code: e.asm.finalize().ok()?, entries, interpreted })
 }
 
 /// Whether a step is lowered, with these flags mattering behind it.

@@ -70,13 +70,12 @@ impl Emitter<'_> {
                 ; je =>from
                 ; =>back
             );
-            self.outlines.push(Outline::Float { from, back });
+            self.outlines.push(Outline::Float { from, back, refused: self.refused });
         }
         if let Some(plan) = self.x87_plan {
             self.x87_guard(&plan);
         }
         if self.looping {
-            self.vectors = self.loop_vectors;
             self.load_vectors(self.loop_vectors);
             if let Some(plan) = self.x87_plan {
                 self.x87_load(0, plan.deepest);
@@ -84,11 +83,9 @@ impl Emitter<'_> {
                 dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::X87_ROUND as i32], 0);
             }
             self.claim_sites();
-            if self.loop_flags.is_some() {
+            if self.heads[self.part].flags.is_some() {
                 dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::LOOP_ROUND as i32], 0);
-                self.flags.round = self.loop_flags;
             }
-            dynasm!(self.asm; .arch x64; =>self.again);
         }
     }
 
@@ -99,55 +96,6 @@ impl Emitter<'_> {
 
     /// Leaves for an address on a straight way: all is settled.
     pub(super) fn leave_to(&mut self, target: u64) {
-        if self.looping && target == self.source.rip {
-            let count = self.source.ops.len() as i32;
-            let stop = self.asm.new_dynamic_label();
-            let poll = self.asm.new_dynamic_label();
-            // What the loop begins with is loaded; what it stores was.
-            let missing = super::vectors::Vectors {
-                loaded: self.loop_vectors.loaded & !self.vectors.loaded
-                    | self.loop_vectors.long & !self.vectors.long,
-                long: self.loop_vectors.long & !self.vectors.long,
-                ..Default::default()
-            };
-            let partly = super::vectors::Vectors {
-                dirty: self.vectors.dirty & missing.loaded,
-                dirty_long: self.vectors.dirty_long & missing.loaded,
-                ..Default::default()
-            };
-            self.store_vectors(partly);
-            self.load_vectors(missing);
-            if let Some(plan) = self.x87_plan {
-                if !self.stacks[0].active {
-                    self.x87_load(0, plan.deepest);
-                }
-                dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::X87_ROUND as i32], 1);
-            }
-            if self.loop_flags.is_some() {
-                let kept = i8::from(!self.flags.memory);
-                dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::LOOP_ROUND as i32], kept);
-            }
-            dynasm!(self.asm
-                ; .arch x64
-                ; mov rax, [r15 + layout::ATTENTION as i32]
-                ; cmp BYTE [rax], 0
-                ; jne =>poll
-                ; sub Rq(FUEL), DWORD count
-                ; jge =>self.again
-                ; =>stop
-                ; add Rq(FUEL), DWORD count
-                ; =>poll
-            );
-            self.flags.host = false;
-            self.flags_to_memory();
-            self.store_vectors(self.loop_vectors);
-            self.x87_flush(self.stacks);
-            if self.uses.avx {
-                dynasm!(self.asm; .arch x64; vzeroupper);
-            }
-            dynasm!(self.asm; .arch x64; jmp =>self.stopped);
-            return;
-        }
         self.close();
         self.go_to(target);
     }
@@ -222,33 +170,46 @@ impl Emitter<'_> {
     }
 
     pub fn jump(&mut self, target: u64) {
-        self.settle();
-        self.leave_to(target);
+        self.leave_by(target, true);
+    }
+
+    /// Leaves for an address, or goes on there; `last` if nothing of the block follows.
+    fn leave_by(&mut self, target: u64, last: bool) {
+        match self.inner(target) {
+            Some(part) => self.edge(part, last),
+            None => {
+                self.settle();
+                self.leave_to(target);
+            }
+        }
     }
 
     pub fn branch(&mut self, cc: Cond, to: u64, next: u64) {
         self.flags_to_host();
-        let keeps = self.loop_flags.is_some() && self.flags.recipe == self.loop_flags;
-        if !self.flags.memory && !keeps {
-            self.save_flags();
+        let (inner, follows) = ((self.inner(to), self.inner(next)), Some(self.part + 1));
+        if inner == (None, None) {
+            self.settle();
+            if self.branch_at_once(cc, to, next) {
+                return;
+            }
         }
-        if self.branch_at_once(cc, to, next) {
-            return;
-        }
-        let taken = self.asm.new_dynamic_label();
-        jump_if!(cc, self.asm, taken);
+        // The way round the loop goes straight on, and so does the one to what follows.
+        let turns = inner.0.is_some_and(|part| part <= self.part) || inner.1 == follows;
+        let (cc, first, second) = if turns { (cc ^ 1, to, next) } else { (cc, next, to) };
+        let other = self.asm.new_dynamic_label();
+        jump_if!(cc, self.asm, other);
         let before = (self.vectors, self.stacks, self.flags);
-        self.leave_by_branch(next);
+        self.leave_by(first, false);
         (self.vectors, self.stacks, self.flags) = before;
-        dynasm!(self.asm; .arch x64; =>taken);
-        self.leave_by_branch(to);
+        dynasm!(self.asm; .arch x64; =>other);
+        self.leave_by(second, true);
     }
 
     /// A branch with nothing to do on one of its sides: the conditional jump itself is
     /// what is linked.
     fn branch_at_once(&mut self, cc: Cond, to: u64, next: u64) -> bool {
         let rip = self.source.rip;
-        if self.x87_plan.is_some() || self.looping && (to == rip || next == rip) {
+        if self.x87_plan.is_some() {
             return false;
         }
         let simple = |target: u64| target > rip && !matches!((self.destination)(target), Destination::Far);
@@ -275,26 +236,17 @@ impl Emitter<'_> {
         true
     }
 
-    /// One side of a conditional branch: the next round of a loop may begin without
-    /// the flags in memory.
-    fn leave_by_branch(&mut self, target: u64) {
-        if target != self.source.rip && !self.flags.memory {
-            self.save_flags();
-        }
-        self.leave_to(target);
-    }
-
     pub fn branch_zero(&mut self, of: Reg, size: Size, zero: bool, to: u64, next: u64) {
         self.settle();
         let taken = self.asm.new_dynamic_label();
         let host = self.get(of, RDX);
         self.op(size, 0x84, host, Rm::Reg(host));
         jump_if!(if zero { 4 } else { 5 }, self.asm, taken);
-        let (vectors, stacks) = (self.vectors, self.stacks);
-        self.leave_to(next);
-        (self.vectors, self.stacks) = (vectors, stacks);
+        let before = (self.vectors, self.stacks, self.flags);
+        self.leave_by(next, false);
+        (self.vectors, self.stacks, self.flags) = before;
         dynasm!(self.asm; .arch x64; =>taken);
-        self.leave_to(to);
+        self.leave_by(to, true);
     }
 
     /// Goes on at the address in a register.
@@ -379,10 +331,10 @@ impl Emitter<'_> {
         }
     }
 
-    /// Emits what lies behind the block: offset of the exit to patch the entry
-    /// with when the block dies.
-    pub fn behind(&mut self) -> usize {
+    /// Emits what lies behind the blocks.
+    pub fn behind(&mut self) {
         for slow in std::mem::take(&mut self.slow) {
+            self.enter_part(slow.part);
             dynasm!(self.asm; .arch x64; =>slow.from);
             self.store_flags_of(slow.flags);
             self.store_vectors(slow.vectors);
@@ -412,13 +364,13 @@ impl Emitter<'_> {
         for outline in std::mem::take(&mut self.outlines) {
             match outline {
                 Outline::Lookup { .. } => self.lookup_outline(&outline),
-                Outline::Float { from, back } => {
+                Outline::Float { from, back, refused } => {
                     dynasm!(self.asm
                         ; .arch x64
                         ; =>from
                         ; call extern self.thunks.float
                         ; je =>back
-                        ; jmp =>self.refused
+                        ; jmp =>refused
                     );
                 }
                 Outline::ClearX87 { from, back } => {
@@ -431,7 +383,9 @@ impl Emitter<'_> {
                 Outline::Overflow { from, back } => self.overflow_outline(from, back),
                 Outline::Find { from, back } => self.find_outline(from, back),
                 Outline::ReturnMiss { from, slow, pop } => self.return_miss(from, slow, pop),
-                Outline::Interpret { from, index } => {
+                Outline::Between(between) => self.between_outline(&between),
+                Outline::Interpret { from, part, index } => {
+                    self.enter_part(part);
                     dynasm!(self.asm; .arch x64; =>from);
                     self.call_op(index, After::Last);
                 }
@@ -442,6 +396,11 @@ impl Emitter<'_> {
             }
         }
         self.void_sites();
+    }
+
+    /// Emits how the running block does not begin: offset of the exit to patch its
+    /// entry with when it dies.
+    pub fn refusals(&mut self) -> usize {
         let count = self.source.ops.len() as i32;
         if self.uses.sse || self.uses.float || self.uses.avx || self.x87_plan.is_some() {
             dynasm!(self.asm; .arch x64; =>self.refused; add Rq(FUEL), DWORD count);
@@ -457,7 +416,13 @@ impl Emitter<'_> {
         dead
     }
 
-    fn leave_with(&mut self, from: DynamicLabel, target: u64, why: u32, site: Option<DynamicLabel>) {
+    pub(super) fn leave_with(
+        &mut self,
+        from: DynamicLabel,
+        target: u64,
+        why: u32,
+        site: Option<DynamicLabel>,
+    ) {
         dynasm!(self.asm; .arch x64; =>from);
         self.constant(RAX, target);
         dynasm!(self.asm; .arch x64; mov [r15 + layout::RIP as i32], rax);

@@ -13,6 +13,7 @@ mod map;
 mod memory;
 mod muldiv;
 mod native;
+mod nest;
 mod returns;
 mod sites;
 #[cfg(test)]
@@ -22,7 +23,7 @@ pub mod thunks;
 mod vectors;
 mod x87;
 
-use super::{Destination, Emitted};
+use super::{Destination, Emitted, Entry, Part};
 use crate::ir::{ACC, Code, FlagSet, Inst, NONE, Place, Reg};
 use crate::lift::native::File;
 use crate::lift::x87::Plan;
@@ -48,6 +49,7 @@ fn slot(n: Reg) -> usize {
 struct SlowPath {
     from: DynamicLabel,
     back: DynamicLabel,
+    part: usize,
     index: usize,
     flags: FlagState,
     vectors: Vectors,
@@ -75,7 +77,7 @@ enum Outline {
     /// Makes the loop's own translations void if they are another loop's.
     Claim { from: DynamicLabel, back: DynamicLabel },
     /// Loads MXCSR.
-    Float { from: DynamicLabel, back: DynamicLabel },
+    Float { from: DynamicLabel, back: DynamicLabel, refused: DynamicLabel },
     /// Clears the host's x87 exception flags.
     ClearX87 { from: DynamicLabel, back: DynamicLabel },
     /// The host's stack is full of calls that have not returned.
@@ -85,7 +87,9 @@ enum Outline {
     /// A return to elsewhere than behind the last call: to the address in RCX.
     ReturnMiss { from: DynamicLabel, slow: DynamicLabel, pop: u32 },
     /// The interpreter runs an op that ends the block; all is stored.
-    Interpret { from: DynamicLabel, index: usize },
+    Interpret { from: DynamicLabel, part: usize, index: usize },
+    /// Leaves between two blocks of a loop.
+    Between(nest::Between),
     /// Leaves compiled code at a target.
     Stop { from: DynamicLabel, target: u64 },
     /// Leaves compiled code for want of a target's code.
@@ -99,6 +103,9 @@ struct Uses {
     avx: bool,
     float: bool,
 }
+
+/// Several blocks can be emitted together.
+pub const NESTS: bool = true;
 
 /// What the back end gets.
 pub type Target<'a> = super::Target<'a, Thunks>;
@@ -136,10 +143,14 @@ struct Emitter<'a> {
     /// RAX and RCX are taken by it.
     cell_live: bool,
     uses: Uses,
-    /// The block jumps to itself and keeps vectors in registers.
+    /// The blocks jump to each other, or the only one to itself: they keep vectors in
+    /// registers.
     looping: bool,
     loop_vectors: Vectors,
-    again: DynamicLabel,
+    /// The blocks, what leads to each from within, and which is being emitted.
+    parts: &'a [Part<'a>],
+    heads: Vec<nest::Head>,
+    part: usize,
     sites: Option<Sites>,
     /// Where the translations of groups are.
     kept: [Kept; crate::opt::SLOTS],
@@ -151,22 +162,19 @@ struct Emitter<'a> {
     stacks: [Stack; 2],
 }
 
-/// Emits a block's host code.
-pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emitted> {
+/// Emits host code of one block, or of several that jump to each other.
+pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
+    let Part { code, source } = *parts.first()?;
     // Room for most blocks: growing costs more than emitting.
     let mut asm = VecAssembler::new_with_capacity(target.base, 4096, 8, 0, 64, 8, 64);
     let mut label = || asm.new_dynamic_label();
-    let (blocked, refused, stopped, back, again) = (label(), label(), label(), label(), label());
-    let (uses, vectors) = needs(code);
-    let looping = !code.frozen
-        && code.x87.is_none_or(|plan| plan.balanced)
-        && code.insts.last().is_some_and(|inst| match *inst {
-            Inst::Jump(to) => to == source.rip,
-            Inst::Branch { to, next, .. } | Inst::BranchZero { to, next, .. } => {
-                to == source.rip || next == source.rip
-            }
-            _ => false,
-        });
+    let (blocked, refused, stopped, back) = (label(), label(), label(), label());
+    let (uses, vectors) = needs(parts);
+    let looping = parts.len() > 1
+        || !code.frozen
+            && code.x87.is_none_or(|plan| plan.balanced)
+            && code.successors().contains(&Some(source.rip));
+    let heads = if looping { nest::heads(parts, &mut label) } else { Vec::new() };
     let mut e = Emitter {
         asm,
         base: target.base,
@@ -192,39 +200,44 @@ pub fn emit(code: &Code, source: Source<'_>, target: &Target<'_>) -> Option<Emit
         uses,
         looping,
         loop_vectors: vectors,
-        again,
+        parts,
+        heads,
+        part: 0,
         sites: None,
         kept: [Kept::Slot(0); crate::opt::SLOTS],
-        loop_flags: if looping { flags::kept_by_loop(code) } else { None },
+        loop_flags: None,
         bmi2: std::arch::is_x86_feature_detected!("bmi2"),
         x87_plan: code.x87,
         stacks: [Stack::default(); 2],
     };
-    if looping && code.insts.iter().any(|inst| matches!(inst, Inst::Probe { .. })) {
+    let probes = |part: &Part<'_>| part.code.insts.iter().any(|inst| matches!(inst, Inst::Probe { .. }));
+    if looping && parts.iter().any(probes) {
         e.sites = Some(Sites { owner: target.number, used: 0, claim: e.asm.new_dynamic_label() });
     }
-    e.prologue(code);
-    for (n, inst) in code.insts.iter().enumerate() {
-        e.live = code.live[n];
-        e.live_before = if n == 0 { crate::ir::flags::ALL } else { code.live[n - 1] };
-        if matches!(inst, Inst::Begin(_)) {
-            e.step(inst);
-            let rest = code.insts[n + 1..].iter().take_while(|inst| !matches!(inst, Inst::Begin(_)));
-            if rest.into_iter().any(|inst| matches!(inst, Inst::X87(x87) if !x87.status)) {
-                e.x87_begin();
-            }
-            continue;
+    let mut entries = Vec::new();
+    if parts.len() == 1 {
+        e.prologue(code);
+        e.head(0);
+        e.body(code);
+        e.behind();
+        entries.push(Entry { at: 0, dead: e.refusals() });
+    } else {
+        for part in 0..parts.len() {
+            entries.push(e.entry(part));
         }
-        e.step(inst);
+        for (part, Part { code, .. }) in parts.iter().enumerate() {
+            e.head(part);
+            e.body(code);
+        }
+        e.behind();
     }
-    let dead = e.behind();
-    Some(Emitted { code: e.asm.finalize().ok()?, dead, interpreted: 0 })
+    Some(Emitted { code: e.asm.finalize().ok()?, entries, interpreted: 0 })
 }
 
-/// What a block needs, and the vectors that it uses.
-fn needs(code: &Code) -> (Uses, Vectors) {
+/// What blocks need, and the vectors that they use.
+fn needs(parts: &[Part<'_>]) -> (Uses, Vectors) {
     let (mut uses, mut vectors) = (Uses::default(), Vectors::default());
-    for inst in &code.insts {
+    for inst in parts.iter().flat_map(|part| &part.code.insts) {
         let Inst::Native(native) = inst else { continue };
         if !native.is_vector() {
             continue;
@@ -254,6 +267,23 @@ fn note(vectors: &mut Vectors, n: u8, long: bool, written: bool) {
 }
 
 impl Emitter<'_> {
+    /// The steps of the running block.
+    fn body(&mut self, code: &Code) {
+        for (n, inst) in code.insts.iter().enumerate() {
+            self.live = code.live[n];
+            self.live_before = if n == 0 { crate::ir::flags::ALL } else { code.live[n - 1] };
+            self.step(inst);
+            if matches!(inst, Inst::Begin(_)) {
+                let rest = code.insts[n + 1..].iter().take_while(|inst| !matches!(inst, Inst::Begin(_)));
+                if rest.into_iter().any(|inst| matches!(inst, Inst::X87(x87) if !x87.status)) {
+                    self.x87_begin();
+                }
+            }
+        }
+        // No op of another block comes back here.
+        self.end_op();
+    }
+
     /// A label that leads to the interpreter's version of the running op.
     fn slow_path(&mut self) -> DynamicLabel {
         if let Some(label) = self.op_slow {
@@ -264,6 +294,7 @@ impl Emitter<'_> {
         self.slow.push(SlowPath {
             from,
             back: self.back,
+            part: self.part,
             index: self.index,
             flags: self.flags,
             vectors: self.vectors,

@@ -2,7 +2,7 @@
 
 use super::thunks::Thunks;
 use super::{Target, emit, host_supports};
-use crate::emit::Destination;
+use crate::emit::{Destination, Part};
 use crate::ir::Code;
 use crate::lift::{Forms, Mode, Source, lift};
 use crate::opt::optimise;
@@ -28,7 +28,7 @@ fn emitted(bytes: &[u8]) -> usize {
         number: 1,
         destination: &|_| Destination::Linkable,
     };
-    emit(&code, source, &target).expect("the block is emitted").code.len()
+    emit(&[Part { code: &code, source }], &target).expect("the block is emitted").code.len()
 }
 
 /// What an instruction adds to a block that jumps to itself.

@@ -19,7 +19,7 @@ impl Emitter<'_> {
         }
         let from = self.asm.new_dynamic_label();
         dynasm!(self.asm; .arch x64; cmp BYTE [r15 + layout::CPL as i32], 0; jne =>from);
-        self.outlines.push(Outline::Interpret { from, index: self.index });
+        self.outlines.push(Outline::Interpret { from, part: self.part, index: self.index });
         self.privileged(&op);
         let next = self.source.rip.wrapping_add(u64::from(op.end));
         self.leave_to(self.source.mode.wrap(next));
