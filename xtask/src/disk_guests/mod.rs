@@ -135,7 +135,7 @@ const IPXE: DiskScenario = DiskScenario {
 
 /// Where Debian has the firmware.
 const SEABIOS: &str = "/usr/share/seabios/bios-256k.bin";
-const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+pub const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 
 /// All of them; the longest first, which is how two at a time end soonest.
 pub const DISK_SCENARIOS: &[DiskScenario] = &[

@@ -64,6 +64,11 @@ const SCENARIOS: &[ScreenScenario] = &[
         long: true,
         ..quick("screen-installer-gtk", systems::installer)
     },
+    ScreenScenario {
+        image: Some("debian-efi.qcow2"),
+        long: true,
+        ..quick("screen-debian-login", systems::debian_login)
+    },
 ];
 
 /// Images under `target/guests/disks/` that these scenarios boot.

@@ -1,7 +1,9 @@
-//! Graphical systems: Debian's installer, and OVMF's menu.
+//! Whole systems in graphics modes: Debian's installer, a session on a framebuffer
+//! console, and OVMF's menu.
 
 use super::glassbox;
 use super::picture::Image;
+use crate::disk_guests::OVMF_CODE;
 use crate::runner::Outcome;
 use crate::{disks, guests};
 use anyhow::{Context, Result, bail};
@@ -50,11 +52,30 @@ pub fn installer(program: &Path) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// Debian under OVMF, whose GRUB and whose console are in graphics modes: a session
+/// with screen and keyboard alone.
+pub fn debian_login(program: &Path) -> Result<Outcome> {
+    let Some(image) = disks::image("debian-efi.qcow2") else {
+        return Ok(Outcome::Skipped("debian-efi.qcow2 was not made".into()));
+    };
+    if !Path::new(OVMF_CODE).exists() {
+        return Ok(Outcome::Skipped("apt-get install ovmf".into()));
+    }
+    // On the serial console there is a prompt as well, but of another terminal.
+    let keys = "wait \"glassbox tty1$\"; wait 1s; type \"root\\n\"; wait \"^Password:\"; type \"glassbox\\n\"; \
+                wait \"^root@.*#$\"; type \"cat /proc/fb\\n\"; wait \"^0 (EFI VGA|bochs-drmdrmfb)$\"; \
+                type \"systemctl poweroff\\n\"";
+    let drive = format!("file={},if=ahci,ephemeral", image.display());
+    let args =
+        ["--drive", &drive, "--firmware", OVMF_CODE, "--memory", "512M", "--timeout", "300s", "--keys", keys];
+    glassbox(program, &args)?;
+    Ok(Outcome::Passed)
+}
+
 /// OVMF without anything to boot starts its shell; leaving that leads to its menu, in
 /// which the cursor goes down. Screens are read as text.
 pub fn ovmf_menu(program: &Path) -> Result<Outcome> {
-    const CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-    if !Path::new(CODE).exists() {
+    if !Path::new(OVMF_CODE).exists() {
         return Ok(Outcome::Skipped("apt-get install ovmf".into()));
     }
     let path = |name: &str| -> Result<String> {
@@ -65,7 +86,7 @@ pub fn ovmf_menu(program: &Path) -> Result<Outcome> {
         "wait \"Shell>\"; type \"exit\\n\"; wait \"Boot Maintenance Manager\"; wait screen stable 1s; \
          screenshot \"{before}\"; key down; wait screen stable 1s; screenshot \"{after}\"; quit"
     );
-    let args = ["--firmware", CODE, "--memory", "512M", "--timeout", "120s"];
+    let args = ["--firmware", OVMF_CODE, "--memory", "512M", "--timeout", "120s"];
     glassbox(program, &[&args[..], &["--keys", &keys, "--screen-text", &said]].concat())?;
     let text = fs::read_to_string(&said)?;
     for wanted in ["Select Language", "Device Manager", "Boot Manager", "Continue", "Reset", "512 MB RAM"] {
