@@ -2,11 +2,12 @@
 //! only it uses, and the way back into the interpreter's functions.
 
 use crate::block::{Block, is_near_branch};
+pub use crate::code_key::{CodeKey, Reach};
 use crate::decode::{Decoded, MAX_BLOCK_BYTES, MAX_INSTRUCTION, decode};
 use crate::mmu::{Access, TLB_ENTRIES, TlbEntry};
 use crate::op::Op;
-use crate::state::{CpuState, REG_BLOCK, SegReg, Segment};
-use crate::{Activity, Cpu, CpuSignals, Exception, LazyFlags};
+use crate::state::{CpuState, REG_BLOCK, Segment};
+use crate::{Activity, Cpu, CpuSignals, Exception, LazyFlags, Mode};
 use glassbox_memory::{Gva, PAGE_MASK, PAGE_SIZE};
 use glassbox_x86_spec::control::Cr4;
 use std::mem::offset_of;
@@ -61,6 +62,12 @@ pub struct CompiledContext {
     pub faults: u32,
     /// One block is to run and nothing behind it, not even a fault's handler.
     pub alone: bool,
+    /// What the code at CS:RIP is compiled for.
+    pub key: CodeKey,
+    /// Offsets of code are not linear addresses, or may be others.
+    pub segmented: bool,
+    /// ES to GS.
+    pub reach: [Reach; 6],
     /// The inbox of code that was overwritten.
     pub watcher: Option<std::sync::Arc<glassbox_memory::CodeWatcher>>,
 }
@@ -154,6 +161,26 @@ pub mod layout {
         COMPILED + offset_of!(CompiledContext, slots) + 8 * (n & 7) as usize
     }
 
+    pub const SEGMENTED: usize = COMPILED + offset_of!(CompiledContext, segmented);
+    /// log2 of the first of the context's bits that are the code key.
+    pub const CODE_KEY_SHIFT: u32 = crate::mmu::Tlb::CODE_KEY_SHIFT;
+
+    /// The limit of segment register `n`, 0 to 7.
+    pub const fn segment_limit(n: u8) -> usize {
+        STATE + offset_of!(CpuState, segs) + n as usize * size_of::<Segment>() + offset_of!(Segment, limit)
+    }
+
+    /// The attributes of segment register `n`, 0 to 7.
+    pub const fn segment_attributes(n: u8) -> usize {
+        STATE + offset_of!(CpuState, segs) + n as usize * size_of::<Segment>() + offset_of!(Segment, attr)
+    }
+
+    /// The end of what may be loaded from or stored to segment register `n`, 0 to 5.
+    pub const fn reach(n: u8, write: bool) -> usize {
+        let kind = if write { offset_of!(Reach, write) } else { offset_of!(Reach, read) };
+        COMPILED + offset_of!(CompiledContext, reach) + (n % 6) as usize * size_of::<Reach>() + kind
+    }
+
     pub const ENTRY_READ: usize = offset_of!(TlbEntry, read);
     pub const ENTRY_WRITE: usize = offset_of!(TlbEntry, write);
     pub const ENTRY_EXEC: usize = offset_of!(TlbEntry, exec);
@@ -231,6 +258,18 @@ impl CompiledContext {
         })
     }
 
+    /// Derives what compiled code is for, and how far it may reach, from the segments.
+    pub(crate) fn sync_segments(&mut self, state: &CpuState, mode: Mode) {
+        self.key = CodeKey::of(state, mode);
+        self.segmented = !mode.is_64bit() && !self.key.has_flat_code();
+        if !mode.is_64bit() {
+            let typed = state.protected();
+            for (reach, segment) in self.reach.iter_mut().zip(&state.segs) {
+                *reach = Reach::of(segment, typed);
+            }
+        }
+    }
+
     pub(crate) fn new(memory: &glassbox_memory::GuestMemory, signals: &std::sync::Arc<CpuSignals>) -> Self {
         let attention = std::sync::Arc::as_ptr(signals) as usize + CpuSignals::ATTENTION_OFFSET;
         Self { ram: memory.host_base() as usize, attention, host_mxcsr: 0x1F80, ..Self::default() }
@@ -266,9 +305,9 @@ impl Cpu {
         }
     }
 
-    /// What compiled code for the present mode is called.
-    pub fn code_mode(&self) -> crate::Mode {
-        self.mode
+    /// What the code at CS:RIP is compiled for.
+    pub fn code_key(&self) -> CodeKey {
+        self.compiled.key
     }
 
     /// A number that changes whenever fetches might translate or be allowed
@@ -297,24 +336,24 @@ impl Cpu {
 
     /// As [`run_op`](Self::run_op), for an op that ends its block.
     pub fn run_last(&mut self, op: &Op, block_rip: u64, left: u32) -> OpEnd {
-        let mode = self.mode;
         let la57 = self.state.cr4.contains(Cr4::LA57);
         if let Err(fault) = self.call_handler(op, block_rip, left) {
             return self.fault_in_compiled(fault);
         }
-        if self.leave_block || self.mode != mode || self.state.cr4.contains(Cr4::LA57) != la57 {
+        if self.leave_block || self.state.cr4.contains(Cr4::LA57) != la57 {
             return OpEnd::Leave;
         }
         self.may_go_on()
     }
 
-    /// Runs STI and the instruction that it holds interrupts off for, the last two
-    /// of their block.
+    /// Runs STI, or a load of SS, and the instruction that it holds interrupts off for,
+    /// the last two of their block.
     pub fn run_shadowed(&mut self, sti: &Op, next: &Op, block_rip: u64) -> OpEnd {
         if let Err(fault) = self.call_handler(sti, block_rip, 2) {
             return self.fault_in_compiled(fault);
         }
         let shadow = std::mem::take(&mut self.state.interrupt_shadow);
+        self.state.debug_shadow = false;
         let end = self.run_last(next, block_rip, 1);
         if shadow {
             self.interrupts_may_be_open();
@@ -332,13 +371,11 @@ impl Cpu {
         }
         let mut bytes = [0; MAX_INSTRUCTION];
         let bytes = &mut bytes[..MAX_INSTRUCTION.min(in_page)];
-        if self.memory.mark_code(at, bytes.len() as u64) {
-            self.tlb.protect_ram_page(at);
-        }
+        self.mark_code(at, 1);
         self.memory.read_slice_at(at, bytes);
         let Decoded::Op(op) = decode(bytes, block.mode, offset as u8, &self.model) else { return None };
         let simple = op.flags & Op::ENDS_BLOCK == 0 || is_near_branch(op.code);
-        simple.then_some(op)
+        (simple && self.is_code(at, None, &bytes[..op.len.into()])).then_some(op)
     }
 
     /// As [`run_op`](Self::run_op), but compiled code does not come back to the rest
@@ -371,18 +408,11 @@ impl Cpu {
 
     /// Delivers a fault as the run loop does.
     fn fault_in_compiled(&mut self, fault: Exception) -> OpEnd {
-        let mode = self.mode;
         self.raise(fault);
         self.compiled.set_status(self.state.status);
         self.compiled.faults += 1;
         // A guest that faults for ever retires nothing and would never get out.
-        if self.mode != mode || self.compiled.faults > MAX_FAULTS { OpEnd::Leave } else { self.may_go_on() }
-    }
-
-    /// Outside 64-bit mode, code is compiled for a code segment of all 4 GiB.
-    fn flat_code(&self) -> bool {
-        let cs = self.state.seg(SegReg::Cs);
-        self.mode.is_64bit() || cs.base == 0 && cs.limit == u32::MAX
+        if self.compiled.faults > MAX_FAULTS { OpEnd::Leave } else { self.may_go_on() }
     }
 
     /// Whether there is nothing that the run loop would do between two blocks.
@@ -394,8 +424,7 @@ impl Cpu {
             && !self.state.interrupt_shadow
             && !self.slow_access
             && !self.compiled.alone
-            && !stale
-            && self.flat_code();
+            && !stale;
         if quiet { OpEnd::Elsewhere } else { OpEnd::Leave }
     }
 }

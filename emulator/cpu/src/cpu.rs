@@ -176,6 +176,7 @@ impl Cpu {
     pub fn sync(&mut self) {
         self.state.regs[REG_ZERO as usize] = 0;
         self.mode = Mode::of(&self.state);
+        self.compiled.sync_segments(&self.state, self.mode);
         self.sync_access();
         self.compiled.sse_ready = self.sse_ready().is_ok();
         self.compiled.x87_ready = !self.state.cr0.intersects(Cr0::EM | Cr0::TS);

@@ -176,7 +176,7 @@ fn lower(i: &Instruction, mode: Mode, offset: u8) -> Op {
     if i.has_repne_prefix() {
         op.flags |= Op::REPNE;
     }
-    if ends_block(i) {
+    if ends_block(i, mode) {
         op.flags |= Op::ENDS_BLOCK;
     }
     op.run = interp::select(i);
@@ -324,16 +324,19 @@ fn number(r: Register) -> u8 {
 /// Whether nothing may be decoded past this instruction: it sets RIP, may
 /// change how code is decoded or what is mapped, or must be followed by a look
 /// at interrupts.
-fn ends_block(i: &Instruction) -> bool {
+fn ends_block(i: &Instruction, mode: Mode) -> bool {
     use iced_x86::Mnemonic::*;
     if i.flow_control() != FlowControl::Next {
         return true;
     }
-    let to_segment = i.op0_kind() == OpKind::Register && i.op0_register().is_segment_register();
+    let segment = i.op0_kind() == OpKind::Register && i.op0_register().is_segment_register();
+    // In real mode it changes nothing but addresses; SS casts a shadow.
+    let to_segment = segment && (!mode.is_real() || matches!(i.op0_register(), Register::CS | Register::SS));
     match i.mnemonic() {
         Mov => to_segment || is_system_register(i.op0_register()),
         Pop => to_segment,
-        Lds | Les | Lfs | Lgs | Lss => true,
+        Lds | Les | Lfs | Lgs => !mode.is_real(),
+        Lss => true,
         Lmsw | Clts | Lgdt | Lidt | Lldt | Ltr | Invlpg | Invpcid | Invd | Wbinvd | Wbnoinvd | Wrmsr
         | Rdmsr | Xsetbv | Swapgs | Wrfsbase | Wrgsbase | Stac | Clac | Cli | Sti | Popf | Popfd | Popfq
         | Hlt | Mwait | Monitor | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Rdtsc | Rdtscp

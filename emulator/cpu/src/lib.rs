@@ -6,6 +6,7 @@
 
 mod block;
 mod bus;
+mod code_key;
 pub mod compiled;
 mod cpu;
 pub mod cpuid;

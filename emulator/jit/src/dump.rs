@@ -1,7 +1,7 @@
 //! Blocks in words: guest code, steps, host code.
 
 use crate::ir::{Code, show};
-use crate::lift::{Mode, Source};
+use crate::lift::Source;
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 
 /// Disassembles `bytes` at `at`, one instruction a line.
@@ -22,11 +22,10 @@ fn disassemble(bits: u32, bytes: &[u8], at: u64) -> String {
 
 /// The guest code and the steps of a block.
 pub fn guest(source: Source<'_>, code: &Code) -> String {
-    let bits = if source.mode == Mode::Long { 64 } else { 32 };
     format!(
         "block {:#x}: guest code\n{}steps\n{}",
         source.rip,
-        disassemble(bits, source.bytes, source.rip),
+        disassemble(source.mode.code_bits(), source.bytes, source.rip),
         show(code)
     )
 }

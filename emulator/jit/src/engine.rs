@@ -5,15 +5,14 @@ mod alone;
 mod nest;
 
 use crate::JitStats;
-use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key};
+use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key, neighbour};
 use crate::emit::host::thunks::{self, Thunks};
-use crate::emit::host::{Target, emit, forms, jump, link};
+use crate::emit::host::{SEGMENTS, Target, emit, forms, jump, link};
 use crate::emit::{Destination, Emitted, Part, reason};
 use crate::ir::Code;
-use crate::lift::{Forms, Mode, Source, lift};
+use crate::lift::{Forms, Mode, Segmented, Source, casts_shadow, lift};
 use crate::opt::optimise;
 use glassbox_cpu::{Block, Cpu, Exception, Exit, HotCode, Interpreter, Op, SegReg};
-use glassbox_memory::PAGE_MASK;
 use glassbox_x86_spec::control::Cr4;
 use std::io::Write;
 use std::sync::Arc;
@@ -40,8 +39,6 @@ pub(crate) struct Tier1 {
     la57: bool,
     /// Number of the block that was compiled last.
     number: i32,
-    /// The mode that the table of targets is for.
-    mode: u8,
     counters: JitStats,
     /// Where compiled blocks are told about.
     dump: Option<Box<dyn Write + Send>>,
@@ -88,7 +85,6 @@ impl Jit {
             patience: nest::PATIENCE,
             la57: false,
             number: 0,
-            mode: 0,
             counters: JitStats::default(),
             dump: None,
         };
@@ -141,15 +137,48 @@ fn lift_mode(cpu: &Cpu, block: &Block) -> Option<Mode> {
     if block.mode.is_64bit() {
         return Some(Mode::Long);
     }
-    let cs = cpu.state.seg(SegReg::Cs);
-    let flat = block.mode.is_flat() && block.mode.code_bits() == 32 && block.mode.stack_bits() == 32;
-    (flat && cs.base == 0 && cs.limit == u32::MAX).then_some(Mode::Flat32)
+    let (key, mode) = (cpu.code_key(), block.mode);
+    let (code32, stack32) = (mode.code_bits() == 32, mode.stack_bits() == 32);
+    if mode.is_flat() && code32 && stack32 && key.has_flat_code() {
+        return Some(Mode::Flat32);
+    }
+    // Addresses of code do not wrap around inside a block or right behind it, and a
+    // 16-bit stack keeps none of the upper half of RSP.
+    let last = if code32 { u64::from(u32::MAX) } else { 0xFFFF };
+    let fits = cpu.state.rip + block.code_bytes() + LONGEST_INSTRUCTION <= last;
+    let stack = stack32 || !key.is_compatible();
+    (SEGMENTS && fits && stack).then_some(Mode::Segmented(Segmented {
+        code32,
+        stack32,
+        flat_data: mode.is_flat(),
+        whole_code: key.has_whole_code(),
+        real: mode.is_real(),
+    }))
 }
 
-/// The instructions of a block, and the one in the shadow of STI at its end.
+/// Bytes of the longest instruction.
+const LONGEST_INSTRUCTION: u64 = 15;
+
+/// What the block at CS:RIP is known by.
+fn key_of(cpu: &Cpu, block: &Block) -> Key {
+    (cpu.state.rip, block.start, cpu.code_key().number())
+}
+
+/// What the code at CS:RIP is known by to indirect branches.
+fn target_of(cpu: &Cpu) -> u64 {
+    if !cpu.compiled.segmented {
+        return cpu.state.rip;
+    }
+    let linear = cpu.state.rip.wrapping_add(cpu.state.seg(SegReg::Cs).base) as u32;
+    cpu.state.rip << 32 | u64::from(linear)
+}
+
+/// The instructions of a block, and the one in the shadow of the last.
 fn with_shadow(cpu: &mut Cpu, block: &Block) -> Arc<[Op]> {
-    let sti = block.ops.last().is_some_and(|op| op.code == iced_x86::Code::Sti);
-    match sti.then(|| cpu.decode_behind(block)).flatten() {
+    // Only in real mode does a load of SS leave it as it is how code decodes.
+    let shadow = |op: &Op| casts_shadow(op) && (op.code == iced_x86::Code::Sti || block.mode.is_real());
+    let shadow = block.ops.last().is_some_and(shadow);
+    match shadow.then(|| cpu.decode_behind(block)).flatten() {
         Some(next) => block.ops.iter().copied().chain([next]).collect(),
         None => Arc::clone(&block.ops),
     }
@@ -167,12 +196,7 @@ impl HotCode for Tier1 {
             return None;
         };
         self.follow_paging(cpu);
-        if block.mode.key() != self.mode {
-            self.mode = block.mode.key();
-            self.blocks.forget_targets();
-            self.link = None;
-        }
-        let key = (rip, block.start, block.mode.key());
+        let key = key_of(cpu, block);
         let index = match self.blocks.find(key) {
             Some(index) if self.stopped.take() == Some(rip) => {
                 self.sampled(cpu, index, mode).unwrap_or(index)
@@ -184,13 +208,13 @@ impl HotCode for Tier1 {
             }
             None => self.compile(cpu, block, mode, key)?,
         };
-        // One that goes on beyond STI is longer than the interpreter's.
+        // One that goes on into a shadow is longer than the interpreter's.
         if self.blocks.get(index).ops.len() as u64 > end - cpu.state.retired {
             self.link = None;
             return None;
         }
         self.follow_link(rip, index);
-        self.blocks.remember(index, cpu.fetch_context());
+        self.blocks.remember(index, target_of(cpu), cpu.fetch_context());
         let code = self.blocks.get(index).code;
         self.execute(cpu, code, end);
         Some(Ok(()))
@@ -236,10 +260,8 @@ impl Tier1 {
         // The jump is good for ever only if both ends lie on one page of RAM: the
         // same linear page may be another in the address space that runs by now.
         let to = self.blocks.get(index);
-        let same_page = self
-            .blocks
-            .at_code(site)
-            .is_some_and(|from| from.start() & PAGE_MASK == to.start() & PAGE_MASK && from.key.2 == to.key.2);
+        let same_page =
+            self.blocks.at_code(site).is_some_and(|from| neighbour(from.key, rip) == Some(to.key));
         if target != rip || !same_page {
             return;
         }
@@ -270,7 +292,7 @@ impl Tier1 {
         self.counters.bytes += emitted.code.len() as u64;
         let len = ops.last().map_or(0, |op| u64::from(op.end));
         let dead = base + emitted.entries.first()?.dead;
-        let block = Compiled { key, len, code: base, dead, ops, nest: 0, samples: 0 };
+        let block = Compiled { key, len, code: base, dead, ops, nest: 0, samples: 0, target: None };
         let index = self.blocks.insert(block);
         self.counters.compile_s += began.elapsed().as_secs_f64();
         Some(index)
@@ -331,11 +353,8 @@ impl Tier1 {
 
     /// How the block of `key`, which is being compiled, gets to `to`.
     fn destination(&self, to: u64, key: Key) -> Destination {
-        let (rip, start, mode) = key;
-        if to & PAGE_MASK != rip & PAGE_MASK {
-            return Destination::Far;
-        }
-        match self.blocks.find((to, start & PAGE_MASK | to & !PAGE_MASK, mode)) {
+        let Some(there) = neighbour(key, to) else { return Destination::Far };
+        match self.blocks.find(there) {
             // A jump to another region can be taken back only where it can be patched.
             Some(id) if self.blocks.goes_with(self.buffer.next(), id) => {
                 Destination::Code(self.blocks.get(id).code)
@@ -368,7 +387,7 @@ impl Tier1 {
 
     /// The block at `rip` and what it is compiled to, in words.
     pub(crate) fn describe(&mut self, cpu: &Cpu, block: &Block, rip: u64) -> String {
-        let key = (rip, block.start, block.mode.key());
+        let key = (rip, block.start, cpu.code_key().number());
         let Some(mode) = lift_mode(cpu, block) else { return String::new() };
         match self.assemble(cpu, &block.ops, mode, key) {
             Some(emitted) => {

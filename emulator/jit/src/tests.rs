@@ -2,6 +2,8 @@
 
 #[path = "tests/programs.rs"]
 mod programs;
+#[path = "tests/segments.rs"]
+mod segments;
 
 use super::*;
 use glassbox_benches::{CODE, machine};

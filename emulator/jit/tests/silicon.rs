@@ -27,8 +27,7 @@ fn compiled_code_and_silicon_agree() {
     let mut session = Session::on(Box::new(Compiled(jit))).expect("this host can run cases");
     let mut report = Report::default();
     let each = if std::env::var_os("GLASSBOX_FULL_TESTS").is_some() { FULL_CASES } else { CASES };
-    // 16-bit code has segments with limits, which are the interpreter's.
-    for bits in [64, 32] {
+    for bits in [64, 32, 16] {
         for code in forms::forms(bits) {
             session.run_form(code, bits, each, SEED, &mut report);
         }

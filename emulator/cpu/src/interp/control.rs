@@ -64,7 +64,9 @@ impl Cpu {
         }
         self.state.cr0 = new;
         self.state.efer = efer;
-        if (old ^ new).intersects(Cr0::PG | Cr0::WP | Cr0::PE) {
+        // Without paging an address is the same in real and in protected mode: loaders
+        // that go to and fro for each call of the BIOS keep their translations.
+        if (old | new).contains(Cr0::PG) && (old ^ new).intersects(Cr0::PG | Cr0::WP | Cr0::PE) {
             self.tlb.flush_all();
         }
         self.sync();

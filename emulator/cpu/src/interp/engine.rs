@@ -362,9 +362,7 @@ impl Interpreter {
         let limit = cpu.bytes_to_code_limit();
         let mut bytes = vec![0; in_page.min(MAX_BLOCK_BYTES).min(limit)];
         if let Some(start) = start {
-            if cpu.memory.mark_code(start, bytes.len() as u64) {
-                cpu.tlb.protect_ram_page(start);
-            }
+            cpu.mark_code(start, 1);
             cpu.memory.read_slice_at(start, &mut bytes);
         } else {
             bytes.truncate(MAX_INSTRUCTION.min(in_page));
@@ -398,9 +396,7 @@ impl Interpreter {
             second_page = self.fetch_page(cpu, next)?;
             match second_page {
                 Some(second) => {
-                    if cpu.memory.mark_code(second, want as u64) {
-                        cpu.tlb.protect_ram_page(second);
-                    }
+                    cpu.mark_code(second, 1);
                     cpu.memory.read_slice_at(second, &mut rest);
                 }
                 None => {
@@ -414,8 +410,9 @@ impl Interpreter {
                 Decoded::MoreBytes => return Err(Exception::GP0),
             }
         }
-        let cacheable =
-            start.is_some() && (second_page.is_some() || usize::from(ops[ops.len() - 1].end) <= in_page);
+        bytes.truncate(ops[ops.len() - 1].end.into());
+        let whole = second_page.is_some() || bytes.len() <= in_page;
+        let cacheable = whole && start.is_some_and(|start| cpu.is_code(start, second_page, &bytes));
         // Code outside RAM gets a key of its own that is dropped again at once.
         let key = start.filter(|_| cacheable).unwrap_or(UNCACHED);
         if !cacheable {
@@ -440,6 +437,29 @@ impl Cpu {
         } else {
             self.state.rip.wrapping_add(self.state.segs[SegReg::Cs as usize].base) & 0xFFFF_FFFF
         }
+    }
+
+    /// Notes that `len` bytes at RAM offset `at` are code, which is not written to unseen.
+    pub(crate) fn mark_code(&mut self, at: u64, len: u64) {
+        if self.memory.mark_code(at, len) {
+            self.tlb.protect_ram_page(at);
+        }
+    }
+
+    /// Notes that `code` is at RAM offset `start`, and what does not fit its page at
+    /// `second`. False if it is another by now, which some other thread has written.
+    pub(crate) fn is_code(&mut self, start: u64, second: Option<u64>, code: &[u8]) -> bool {
+        let in_page = (PAGE_SIZE - (start & !PAGE_MASK)) as usize;
+        let (first, rest) = code.split_at(code.len().min(in_page));
+        let mut pieces = [(Some(start), first), (second, rest)].into_iter();
+        pieces.all(|(at, piece)| {
+            let Some(at) = at.filter(|_| !piece.is_empty()) else { return true };
+            self.mark_code(at, piece.len() as u64);
+            let mut now = [0; MAX_BLOCK_BYTES];
+            let now = &mut now[..piece.len()];
+            self.memory.read_slice_at(at, now);
+            now == piece
+        })
     }
 
     /// Whether a whole block lies inside the CS limit.

@@ -12,11 +12,7 @@ impl Cpu {
     /// Derives the TLB table and the slow-path switch from the state.
     pub(crate) fn sync_access(&mut self) {
         let ac = self.state.system_flags.contains(Flags::AC);
-        self.tlb.select(match self.state.cpl {
-            3 => Table::User,
-            _ if ac || !self.state.cr4.contains(Cr4::SMAP) => Table::SupervisorAc,
-            _ => Table::Supervisor,
-        });
+        self.tlb.select(self.current_table(), self.compiled.key.number());
         self.slow_access = (ac && self.state.cpl == 3 && self.state.cr0.contains(Cr0::AM))
             || self.data_breakpoints_armed()
             || self.observer.is_some()

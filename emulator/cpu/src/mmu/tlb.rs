@@ -59,11 +59,13 @@ pub struct Tlb {
     table: usize,
     /// The current generation, 1 to 4095; page tags hold it in bits 0 to 11.
     generation: u64,
-    /// Generation, table and count of single invalidations: while it is the same,
-    /// fetches translate and are allowed as before.
+    /// Generation, table, count of single invalidations and code key: while it is the
+    /// same, fetches translate and are allowed as before, and lead to the same compiled code.
     context: u64,
     /// Single invalidations and reuses of generations, in `context` above bit 17.
     changes: u64,
+    /// What compiled code is for, in `context` above bit 56.
+    code_key: u8,
     next_generation: u16,
     /// Generations of PCIDs that were switched away from.
     pcids: HashMap<u16, u16>,
@@ -91,6 +93,9 @@ impl Tlb {
     /// Where compiled code finds the current context.
     pub(crate) const CONTEXT_OFFSET: usize = std::mem::offset_of!(Self, context);
 
+    /// Where the code key is in the context.
+    pub(crate) const CODE_KEY_SHIFT: u32 = 56;
+
     /// Where compiled code keeps the number of the loop whose translations hold.
     pub(crate) const OWNER_OFFSET: usize = std::mem::offset_of!(Self, owner);
 
@@ -105,6 +110,7 @@ impl Tlb {
             generation: 1,
             context: 1,
             changes: 0,
+            code_key: 0,
             next_generation: 2,
             pcids: HashMap::new(),
             current_pcid: 0,
@@ -117,10 +123,12 @@ impl Tlb {
         }
     }
 
-    /// Selects the table that plain accesses use.
+    /// Selects the table that plain accesses use. `code_key`, the number of a
+    /// [`CodeKey`](crate::compiled::CodeKey), becomes part of the context.
     #[inline(always)]
-    pub fn select(&mut self, table: Table) {
+    pub fn select(&mut self, table: Table, code_key: u8) {
         self.selected = table;
+        self.code_key = code_key;
         self.base = self.first(table);
         self.table = self.entries.as_ptr() as usize + self.base * size_of::<Entry>();
         self.update_context();
@@ -135,7 +143,11 @@ impl Tlb {
     #[inline(always)]
     fn update_context(&mut self) {
         self.owner = 0;
-        self.context = self.generation | ((self.base / ENTRIES) as u64) << 12 | self.changes << 17;
+        let changes = self.changes << 17 & ((1 << Self::CODE_KEY_SHIFT) - 1);
+        self.context = self.generation
+            | ((self.base / ENTRIES) as u64) << 12
+            | changes
+            | u64::from(self.code_key) << Self::CODE_KEY_SHIFT;
     }
 
     /// Index of a table's first entry, for the current PCID.
@@ -210,7 +222,7 @@ impl Tlb {
             Some(&generation) => self.generation = u64::from(generation),
             None => self.fresh_generation(),
         }
-        self.select(self.selected);
+        self.select(self.selected, self.code_key);
     }
 
     /// The current PCID.
@@ -319,7 +331,7 @@ mod tests {
     #[test]
     fn pcids_keep_their_entries_and_flushes_drop_them() {
         let mut tlb = Tlb::new();
-        tlb.select(Table::User);
+        tlb.select(Table::User, 0);
         fill(&mut tlb, 0x1000);
         tlb.switch_pcid(1);
         assert!(!hit(&tlb, 0x1000));

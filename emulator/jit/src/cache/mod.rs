@@ -33,7 +33,7 @@ const RESTLESS_HEAT: u16 = 64;
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Target {
-    /// Linear address.
+    /// Linear address; in segments, with the offset in the code segment above it.
     pub rip: u64,
     /// The [fetch context](glassbox_cpu::Cpu::fetch_context) in which it led here.
     pub context: u64,
@@ -56,8 +56,16 @@ pub fn target_slot(rip: u64) -> usize {
     (rip as u32 ^ rip as u32 >> 12) as usize & (TARGETS - 1)
 }
 
-/// What a block is known by: linear address, RAM offset and mode.
+/// What a block is known by: address in the code segment, RAM offset, and the number of
+/// the [code key](glassbox_cpu::compiled::CodeKey).
 pub type Key = (u64, u64, u8);
+
+/// The key of the code at `to` if that is on the same page as that of `key`, however the
+/// page is mapped and wherever the code segment begins.
+pub fn neighbour(key: Key, to: u64) -> Option<Key> {
+    let start = key.1.wrapping_add(to.wrapping_sub(key.0));
+    (start >> PAGE_SHIFT == key.1 >> PAGE_SHIFT).then_some((to, start, key.2))
+}
 
 /// One compiled block.
 pub struct Compiled {
@@ -75,6 +83,8 @@ pub struct Compiled {
     pub nest: u32,
     /// How often it was the next to run when compiled code stopped.
     pub samples: u16,
+    /// What it was last in the table of targets as.
+    pub target: Option<u64>,
 }
 
 impl Compiled {
@@ -293,11 +303,11 @@ impl Blocks {
     /// A block is found no more by indirect branches.
     fn forget(&mut self, id: BlockId) -> (usize, usize) {
         let block = &self.regions[id.region as usize].blocks[id.number as usize];
-        let target = &mut self.targets[target_slot(block.key.0)];
-        if target.code == block.code as u64 {
-            *target = Target::default();
+        let (code, dead, target) = (block.code, block.dead, block.target);
+        if let Some(target) = target {
+            self.forget_target(target, code as u64);
         }
-        (block.code, block.dead)
+        (code, dead)
     }
 
     /// The block whose code holds the host address `at`.
@@ -317,11 +327,23 @@ impl Blocks {
         id
     }
 
-    /// Makes a block known to indirect branches, found in `context`.
-    pub fn remember(&mut self, id: BlockId, context: u64) {
-        let block = self.get(id);
-        let (rip, start, _) = block.key;
-        self.targets[target_slot(rip)] = Target { rip, context, code: block.code as u64, start };
+    /// Makes a block known to indirect branches to `rip`, found in `context`.
+    pub fn remember(&mut self, id: BlockId, rip: u64, context: u64) {
+        let block = &mut self.regions[id.region as usize].blocks[id.number as usize];
+        let (code, start) = (block.code as u64, block.start());
+        // Another segment's base leads to it by another address: it is known by one.
+        let before = block.target.replace(rip).filter(|&before| before != rip);
+        if let Some(before) = before {
+            self.forget_target(before, code);
+        }
+        self.targets[target_slot(rip)] = Target { rip, context, code, start };
+    }
+
+    fn forget_target(&mut self, rip: u64, code: u64) {
+        let target = &mut self.targets[target_slot(rip)];
+        if target.code == code {
+            *target = Target::default();
+        }
     }
 
     /// Takes out the blocks with bytes in `len` bytes at RAM offset `start`, and
@@ -358,11 +380,6 @@ impl Blocks {
         entries
     }
 
-    /// Forgets targets: blocks of another mode may be at the same addresses.
-    pub fn forget_targets(&mut self) {
-        self.targets.fill(Target::default());
-    }
-
     /// Drops all, and returns the first region's addresses.
     pub fn clear(&mut self) -> Range<usize> {
         for region in &mut self.regions {
@@ -373,7 +390,7 @@ impl Blocks {
         self.current = 0;
         self.by_key.clear();
         self.by_page.clear();
-        self.forget_targets();
+        self.targets.fill(Target::default());
         self.regions.first().map_or(0..0, |region| region.code.clone())
     }
 }
@@ -391,6 +408,7 @@ mod tests {
             ops: Arc::default(),
             nest: 0,
             samples: 0,
+            target: None,
         }
     }
 
@@ -399,12 +417,12 @@ mod tests {
         let mut blocks = Blocks::new();
         let first = blocks.divide(0x10_0000..0x10_0000 + 3 * REGION);
         let old = blocks.insert(block(0x1000, first.start));
-        blocks.remember(old, 7);
+        blocks.remember(old, 0x1000, 7);
         assert!(!blocks.next_is_used());
         let (second, links) = blocks.advance();
         assert!(second.start == first.end && links.is_empty());
         let young = blocks.insert(block(0x1010, second.start));
-        blocks.remember(young, 7);
+        blocks.remember(young, 0x1010, 7);
         blocks.note_link(second.start + 5, vec![1, 2], old);
         blocks.note_link(first.start + 5, vec![3], young);
         assert!(!blocks.goes_with(second.start + 5, old) && blocks.goes_with(second.start + 5, young));

@@ -5,14 +5,13 @@
 //! block begins. That is often where most time goes.
 
 use super::Tier1;
-use crate::cache::{BlockId, Compiled, Key};
+use crate::cache::{BlockId, Compiled, Key, neighbour};
 use crate::emit::Part;
 use crate::emit::host::{Target, emit};
 use crate::ir::Code;
 use crate::lift::{Mode, Source, lift};
 use crate::opt::optimise;
 use glassbox_cpu::{Cpu, Op};
-use glassbox_memory::PAGE_MASK;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,7 +49,8 @@ impl Tier1 {
     pub(super) fn sampled(&mut self, cpu: &Cpu, id: BlockId, mode: Mode) -> Option<BlockId> {
         let samples = self.blocks.sample(id);
         let due = (0..5).any(|n| samples == self.patience << (3 * n));
-        if !due || !crate::emit::host::NESTS {
+        // Where the code segment may end between blocks each has to look.
+        if !due || !crate::emit::host::NESTS || mode.bounds_code() {
             return None;
         }
         let began = Instant::now();
@@ -80,11 +80,11 @@ impl Tier1 {
             if known.contains_key(&rip) || members.len() == MOST_BLOCKS {
                 continue;
             }
-            let member = self.member((rip, key.1 & PAGE_MASK | rip & !PAGE_MASK, key.2), cpu, mode);
+            let member = neighbour(key, rip).and_then(|key| self.member(key, cpu, mode));
             known.insert(rip, member.as_ref().map(|_| members.len()));
             if let Some(member) = member {
                 let here = member.code.successors().into_iter().flatten();
-                todo.extend(here.filter(|to| to & PAGE_MASK == key.0 & PAGE_MASK));
+                todo.extend(here.filter(|to| neighbour(key, *to).is_some()));
                 members.push(member);
             }
         }
@@ -145,6 +145,7 @@ impl Tier1 {
                 ops: Arc::clone(&member.ops),
                 nest: self.number as u32,
                 samples: self.patience,
+                target: None,
             });
             if member.key == key {
                 found = Some(id);

@@ -99,9 +99,12 @@ impl Inst {
             Self::ExchangeAdd { .. } | Self::CompareExchange { .. } => Effect::writes(ALL),
             Self::Native(native) => Effect { reads: native.reads, writes: native.writes, ..Effect::NONE },
             Self::X87(x87) if x87.flags => Effect::writes(ALL),
-            Self::Probe { .. } | Self::Canonical(_) | Self::Return { .. } => {
-                Effect { leaves: true, ..Effect::NONE }
-            }
+            Self::Probe { .. }
+            | Self::Canonical(_)
+            | Self::Return { .. }
+            | Self::InCode(_)
+            | Self::Upwards
+            | Self::LoadSegment { .. } => Effect { leaves: true, ..Effect::NONE },
             Self::Interpret => Effect { leaves: true, ..Effect::writes(ALL) },
             _ => Effect::NONE,
         }
@@ -130,7 +133,7 @@ impl Inst {
             Self::Move { size, to: Place::Reg(n), .. } => sized(n, size),
             Self::Const { to, .. } => Some((to, true)),
             Self::Extend { to, size, .. } | Self::Lea { to, size, .. } => sized(to, size),
-            Self::High { to, .. } => Some((to, true)),
+            Self::High { to, .. } | Self::Selector { to, .. } => Some((to, true)),
             Self::SetHigh { to, .. } => Some((to, false)),
             Self::Alu { op, size, to: Place::Reg(n), .. } if !op.compares() => sized(n, size),
             Self::Unary { size, to: Place::Reg(n), .. } => sized(n, size),
@@ -233,7 +236,7 @@ impl Inst {
                 value(to.value());
                 value(bit);
             }
-            Self::LockedAlu { from, .. } => value(from),
+            Self::LockedAlu { from, .. } | Self::LoadSegment { from, .. } | Self::InCode(from) => value(from),
             Self::Exchange { with, .. } | Self::ExchangeAdd { with, .. } => value(Value::Reg(with)),
             Self::CompareExchange { with, .. } => {
                 value(Value::Reg(with));
@@ -260,7 +263,7 @@ impl Inst {
         match self {
             Self::Move { to: Place::Reg(_), from, .. } => *from != Value::Cell,
             Self::Extend { from, .. } => *from != Value::Cell,
-            Self::Const { .. } | Self::Lea { .. } | Self::High { .. } => true,
+            Self::Const { .. } | Self::Lea { .. } | Self::High { .. } | Self::Selector { .. } => true,
             _ => false,
         }
     }

@@ -92,6 +92,31 @@ impl Place {
     }
 }
 
+/// ES to GS and the registers that instructions name without saying so.
+pub const ES: u8 = 0;
+/// The code segment.
+pub const CS: u8 = 1;
+/// The stack segment.
+pub const SS: u8 = 2;
+/// The data segment.
+pub const DS: u8 = 3;
+/// The first segment register of later processors.
+pub const FS: u8 = 4;
+/// The second one.
+pub const GS: u8 = 5;
+/// Accumulator.
+pub const RAX: Reg = 0;
+/// Counter.
+pub const RCX: Reg = 1;
+/// Stack pointer.
+pub const RSP: Reg = 4;
+/// Frame pointer.
+pub const RBP: Reg = 5;
+/// Source index.
+pub const RSI: Reg = 6;
+/// Destination index.
+pub const RDI: Reg = 7;
+
 /// A linear address: `segment + low bits of (base + index << scale + disp)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -103,8 +128,12 @@ pub struct Address {
     pub scale: u8,
     /// Segment whose base is added: 0 to 5, or [`NONE`].
     pub seg: u8,
-    /// The sum is cut to 32 bits before the segment's base is added.
+    /// The access has to lie in the segment, and the base is added in 32 bits.
+    pub checked: bool,
+    /// The sum is cut to 32 bits, or to 16, before the segment's base is added.
     pub narrow: bool,
+    /// To 16.
+    pub word: bool,
     /// Displacement; the whole address where there are no registers. Fits 32
     /// signed bits where there are.
     pub disp: i64,
@@ -113,7 +142,8 @@ pub struct Address {
 impl Address {
     /// `[base + disp]`.
     pub fn at(base: Reg, disp: i32, narrow: bool) -> Self {
-        Self { base, index: NONE, scale: 0, seg: NONE, narrow, disp: i64::from(disp) }
+        let disp = i64::from(disp);
+        Self { base, index: NONE, scale: 0, seg: NONE, checked: false, narrow, word: false, disp }
     }
 }
 
@@ -376,6 +406,22 @@ pub enum Inst {
     Fence,
     /// Fails unless the register holds a canonical address.
     Canonical(Reg),
+    /// Fails unless a branch target lies in the code segment.
+    InCode(Value),
+    /// Fails if string instructions go downwards.
+    Upwards,
+    /// Loads a segment register as real mode does, by a selector in the low or the high
+    /// half of 32 bits; fails where it has no attributes that could be kept.
+    LoadSegment {
+        seg: u8,
+        from: Value,
+        high: bool,
+    },
+    /// `to` = the selector in a segment register.
+    Selector {
+        to: Reg,
+        seg: u8,
+    },
     /// The interpreter runs the guest instruction.
     Interpret,
     /// Ends the block: goes on at a fixed address.

@@ -10,6 +10,8 @@ const NAMES: [&str; 16] = [
 const CONDITIONS: [&str; 16] =
     ["o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"];
 
+const SEGMENTS: [&str; 6] = ["es", "cs", "ss", "ds", "fs", "gs"];
+
 struct Name(Reg);
 
 impl Display for Name {
@@ -51,11 +53,13 @@ impl Display for Count {
 impl Display for Address {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.seg != NONE {
-            f.write_str(["es:", "cs:", "ss:", "ds:", "fs:", "gs:"][self.seg as usize % 6])?;
+            write!(f, "{}:", SEGMENTS[self.seg as usize % 6])?;
         }
         f.write_str("[")?;
-        if self.narrow {
-            f.write_str("low ")?;
+        match (self.narrow, self.word) {
+            (_, true) => f.write_str("word ")?,
+            (true, _) => f.write_str("low ")?,
+            _ => {}
         }
         let mut plus = "";
         if self.base != NONE {
@@ -172,6 +176,13 @@ impl Display for Inst {
             }
             Self::Fence => f.write_str("fence"),
             Self::Canonical(n) => write!(f, "canonical {}", Name(n)),
+            Self::InCode(Value::Imm(to)) => write!(f, "in code {:#x}", to as u32),
+            Self::InCode(to) => write!(f, "in code {to}"),
+            Self::Upwards => f.write_str("upwards"),
+            Self::LoadSegment { seg, from, high } => {
+                write!(f, "{} = {}{from}", SEGMENTS[seg as usize % 6], if high { "high " } else { "" })
+            }
+            Self::Selector { to, seg } => write!(f, "{} = {}", Name(to), SEGMENTS[seg as usize % 6]),
             Self::Interpret => f.write_str("interpret"),
             Self::Jump(to) => write!(f, "jump {to:#x}"),
             Self::Branch { cc, to, next } => {

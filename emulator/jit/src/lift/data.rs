@@ -1,6 +1,6 @@
 //! MOV, MOVZX, MOVSX, LEA, XCHG, BSWAP, sign extension, NOP.
 
-use super::{Lifter, Mode};
+use super::Lifter;
 use crate::ir::{Inst, Place, Reg, Size, T0, Value};
 use glassbox_cpu::Op;
 use iced_x86::{Code, Instruction, Mnemonic, OpKind};
@@ -18,7 +18,7 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
         }
         Mnemonic::Lea => {
             let mut at = l.address()?;
-            at.seg = crate::ir::NONE;
+            (at.seg, at.checked) = (crate::ir::NONE, false);
             let (to, size) = (l.register(i, 0)?, l.size(i, 0)?);
             l.push(Inst::Lea { to, size, at });
             Some(())
@@ -71,9 +71,6 @@ fn mov(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
         let to = l.register(i, 0)?;
         l.push(Inst::Const { to, value: l.op.imm });
         return Some(());
-    }
-    if l.mode != Mode::Long && i.memory_displ_size() == 2 {
-        return None;
     }
     let size = l.size(i, 0)?;
     if i.op0_kind() == OpKind::Memory {

@@ -11,14 +11,17 @@ mod conditional;
 mod data;
 mod muldiv;
 pub mod native;
+mod segment;
 mod shift;
 mod simd;
 mod stack;
+mod strings;
 pub mod x87;
 
 use crate::ir::{ACC, Address, Code, Inst, NONE, Place, Reg, Share, Size, T0, T1, Value};
+use crate::ir::{DS, ES, FS, GS, RSP, SS};
 use glassbox_cpu::{Op, REG_BLOCK, REG_ZERO};
-use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
+use iced_x86::{Code as Form, Decoder, DecoderOptions, Instruction, OpKind};
 
 pub use native::Forms;
 
@@ -29,6 +32,23 @@ pub enum Mode {
     Long,
     /// 32-bit code, stack and flat segments.
     Flat32,
+    /// Code with segments that are looked at.
+    Segmented(Segmented),
+}
+
+/// What of the segments is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Segmented {
+    /// 32-bit code, else 16-bit.
+    pub code32: bool,
+    /// A 32-bit stack, else a 16-bit one.
+    pub stack32: bool,
+    /// ES, SS and DS need no checks.
+    pub flat_data: bool,
+    /// No branch of the code's own width can miss the code segment.
+    pub whole_code: bool,
+    /// Real or virtual-8086 mode.
+    pub real: bool,
 }
 
 /// A block to be lifted.
@@ -38,17 +58,17 @@ pub struct Source<'a> {
     pub bytes: &'a [u8],
     /// Its instructions.
     pub ops: &'a [Op],
-    /// Linear address of the first.
+    /// Address of the first, in the code segment.
     pub rip: u64,
     /// How they decode.
     pub mode: Mode,
 }
 
 impl Source<'_> {
-    /// Whether the last instruction runs in the shadow of STI before it, which ends
+    /// Whether the last instruction runs in the shadow of the one before it, which ends
     /// every other block: the interpreter runs both in one go.
     pub fn shadowed(&self) -> bool {
-        matches!(self.ops, [.., sti, _] if sti.code == iced_x86::Code::Sti)
+        matches!(self.ops, [.., before, _] if casts_shadow(before))
     }
 
     /// Whether the interpreter's run of instruction `index` ends the block.
@@ -69,6 +89,8 @@ const FAMILIES: &[fn(&mut Lifter<'_>, &Instruction) -> Option<()>] = &[
     alu::lift,
     branch::lift,
     stack::lift,
+    segment::lift,
+    strings::lift,
     conditional::lift,
     shift::lift,
     simd::lift,
@@ -78,9 +100,18 @@ const FAMILIES: &[fn(&mut Lifter<'_>, &Instruction) -> Option<()>] = &[
     x87::lift,
 ];
 
+/// Whether an instruction ends its block only for holding interrupts off behind it:
+/// STI, and loads of SS, which may change how code decodes in protected mode.
+pub fn casts_shadow(op: &Op) -> bool {
+    use Form::*;
+    let to_stack = matches!(op.code, Mov_Sreg_rm16 | Mov_Sreg_r32m16 | Mov_Sreg_r64m16) && op.dst == SS;
+    op.code == Sti || to_stack || matches!(op.code, Popw_SS | Popd_SS)
+}
+
 /// Lifts a block.
 pub fn lift(source: Source<'_>, forms: &mut Forms, code: &mut Code) {
-    let x87 = forms.has_x87();
+    // The x87 remembers where its operands are by segment and offset.
+    let x87 = forms.has_x87() && !source.mode.is_segmented();
     lift_steps(source, forms, code, x87);
     code.x87 = None;
     if code.insts.iter().any(|inst| matches!(inst, Inst::X87(_))) {
@@ -99,8 +130,7 @@ fn lift_steps(source: Source<'_>, forms: &mut Forms, code: &mut Code, x87: bool)
     code.interpreted = 0;
     code.frozen = false;
     code.sees_x87 = false;
-    let bits = if source.mode == Mode::Long { 64 } else { 32 };
-    let mut decoder = Decoder::new(bits, source.bytes, DecoderOptions::AMD);
+    let mut decoder = Decoder::new(source.mode.code_bits(), source.bytes, DecoderOptions::AMD);
     let mut instruction = Instruction::default();
     for (index, op) in source.lifted().iter().enumerate() {
         code.insts.push(Inst::Begin(index as u8));
@@ -145,9 +175,46 @@ impl Mode {
         if self == Self::Long { address } else { address & 0xFFFF_FFFF }
     }
 
-    /// The natural width of stack and branches.
-    pub fn size(self) -> Size {
-        if self == Self::Long { Size::B64 } else { Size::B32 }
+    /// Default code size: 16, 32 or 64.
+    pub fn code_bits(self) -> u32 {
+        match self {
+            Self::Long => 64,
+            Self::Segmented(Segmented { code32: false, .. }) => 16,
+            _ => 32,
+        }
+    }
+
+    /// Width of the stack pointer.
+    pub fn stack(self) -> Size {
+        match self {
+            Self::Long => Size::B64,
+            Self::Segmented(Segmented { stack32: false, .. }) => Size::B16,
+            _ => Size::B32,
+        }
+    }
+
+    /// Addresses of code are not linear ones, or may be others.
+    pub fn is_segmented(self) -> bool {
+        matches!(self, Self::Segmented(_))
+    }
+
+    /// Whether the code segment's limit has to be looked at.
+    pub fn bounds_code(self) -> bool {
+        matches!(self, Self::Segmented(Segmented { whole_code: false, .. }))
+    }
+
+    /// What of segment `seg` (0 to 7) addresses have to say: the segment whose base is
+    /// added, and whether it is looked at how far it reaches.
+    fn segment(self, seg: u8) -> (Reg, bool) {
+        let data = matches!(seg, ES | SS | DS);
+        match self {
+            Self::Long if matches!(seg, FS | GS) => (seg, false),
+            Self::Long => (NONE, false),
+            _ if seg > GS => (NONE, false),
+            Self::Flat32 if data => (NONE, false),
+            Self::Segmented(mode) if mode.flat_data && data => (NONE, false),
+            _ => (seg, true),
+        }
     }
 }
 
@@ -179,28 +246,45 @@ impl Lifter<'_> {
         self.mode.wrap(self.rip.wrapping_add(u64::from(self.op.end)))
     }
 
-    /// The target of a direct branch.
-    fn target(&self) -> u64 {
-        self.mode.wrap(self.rip.wrapping_add(self.op.imm))
+    /// The target of a direct branch of operand size `size`.
+    fn target(&self, size: Size) -> u64 {
+        let target = self.rip.wrapping_add(self.op.imm);
+        match size {
+            Size::B16 => target & 0xFFFF,
+            Size::B32 => target & 0xFFFF_FFFF,
+            _ => target,
+        }
+    }
+
+    /// Checks that a branch target lies inside the code segment, or is canonical.
+    fn check_target(&mut self, target: Value, size: Size) {
+        match self.mode {
+            Mode::Long => {
+                if let Value::Reg(n) = target {
+                    self.push(Inst::Canonical(n));
+                }
+            }
+            Mode::Flat32 => {}
+            Mode::Segmented(mode) => {
+                let short = size == Size::B16
+                    || mode.code32
+                    || matches!(target, Value::Imm(to) if (0..=0xFFFF).contains(&to));
+                if !(mode.whole_code && short) {
+                    self.push(Inst::InCode(target));
+                }
+            }
+        }
     }
 
     /// The memory operand's address.
     fn address(&self) -> Option<Address> {
         let op = &self.op;
-        let narrow = match op.flags & Op::EA_MASK {
-            Op::EA_64 => false,
-            Op::EA_32 => true,
-            _ => return None,
-        };
-        let seg = match op.seg() {
-            seg @ (4 | 5) => seg,
-            6 | 7 => NONE,
-            _ if self.mode == Mode::Long => NONE,
-            _ => return None,
-        };
+        let bits = op.address_bits();
+        let (narrow, word) = (bits != 64, bits == 16);
+        let (seg, checked) = self.mode.segment(op.seg());
         let index = if op.index == REG_ZERO { NONE } else { op.index };
-        let mut at =
-            Address { base: op.base, index, scale: op.scale_seg & 3, seg, narrow, disp: i64::from(op.disp) };
+        let (scale, disp) = (op.scale_seg & 3, i64::from(op.disp));
+        let mut at = Address { base: op.base, index, scale, seg, checked, narrow, word, disp };
         if op.flags & Op::DISP_FROM_END != 0 {
             // MOV moffs has its whole address in the immediate.
             at.disp = if op.base == REG_BLOCK {
@@ -219,8 +303,8 @@ impl Lifter<'_> {
             return None;
         }
         if narrow && at.base == NONE && at.index == NONE {
-            at.disp &= 0xFFFF_FFFF;
-            at.narrow = false;
+            at.disp &= if word { 0xFFFF } else { 0xFFFF_FFFF };
+            (at.narrow, at.word) = (false, false);
         }
         Some(at)
     }
@@ -309,29 +393,38 @@ impl Lifter<'_> {
         Some(())
     }
 
+    /// `seg:[base + disp]` by an address of `width`.
+    fn offset_in(&self, seg: u8, base: Reg, disp: i32, width: Size) -> Address {
+        let (seg, checked) = self.mode.segment(seg);
+        let word = width == Size::B16;
+        Address { seg, checked, word, ..Address::at(base, disp, width != Size::B64) }
+    }
+
     /// A stack slot's address: RSP + `by`.
     fn stack(&self, by: i32) -> Address {
-        Address::at(4, by, self.mode != Mode::Long)
+        self.offset_in(SS, RSP, by, self.mode.stack())
     }
 
     /// RSP += `by`.
     fn move_stack(&mut self, by: i32) {
-        let at = Address::at(4, by, false);
-        self.push(Inst::Lea { to: 4, size: self.mode.size(), at });
+        let at = Address::at(RSP, by, false);
+        self.push(Inst::Lea { to: RSP, size: self.mode.stack(), at });
     }
 
-    /// Checks that an address to branch to is canonical.
-    fn check_target(&mut self, n: Reg) {
-        if self.mode == Mode::Long {
-            self.push(Inst::Canonical(n));
-        }
-    }
-
+    /// The target of an indirect branch, in `to`.
     fn target_register(&mut self, i: &Instruction, size: Size, to: Reg) -> Option<Reg> {
         let from = self.value(i, 0, size)?;
         let to = if matches!(from, Value::Reg(_)) && to == T0 { T0 } else { to };
-        self.push(Inst::Move { size, to: Place::Reg(to), from });
+        self.push_target(size, to, from);
         debug_assert!(to == T0 || to == ACC);
         Some(to)
+    }
+
+    /// `to` = an address to branch to of `size`.
+    fn push_target(&mut self, size: Size, to: Reg, from: Value) {
+        self.push(match size {
+            Size::B16 => Inst::Extend { to, size: Size::B32, from, of: size, signed: false },
+            _ => Inst::Move { size, to: Place::Reg(to), from },
+        });
     }
 }

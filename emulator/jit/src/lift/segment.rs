@@ -2,12 +2,8 @@
 //! looked at; MOV and PUSH from them everywhere.
 
 use super::{Lifter, Mode};
-use crate::ir::{Inst, Place, Size, T0, Value};
+use crate::ir::{CS, DS, ES, FS, GS, Inst, Place, SS, Size, T0, Value};
 use iced_x86::{Code, Instruction, OpKind};
-
-/// CS and SS, as segment registers are numbered.
-const CS: u8 = 1;
-const SS: u8 = 2;
 
 pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
     use Code::*;
@@ -22,24 +18,23 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
                 }
                 _ => Value::Reg(l.op.src),
             };
-            l.push(Inst::LoadSegment { seg, from });
+            l.push(Inst::LoadSegment { seg, from, high: false });
         }
         Popw_ES | Popw_DS | Popw_FS | Popw_GS | Popd_ES | Popd_DS | Popd_FS | Popd_GS => {
             let seg = loadable(l, l.op.dst)?;
             let bytes = i.stack_pointer_increment();
             let at = l.stack(0);
             l.probe(at, bytes as u8, false);
-            l.push(Inst::LoadSegment { seg, from: Value::Cell });
+            l.push(Inst::LoadSegment { seg, from: Value::Cell, high: false });
             l.move_stack(bytes);
         }
         Les_r16_m1616 | Lds_r16_m1616 | Lfs_r16_m1616 | Lgs_r16_m1616 => {
             let seg = loadable(l, far_segment(i.code()))?;
             let to = l.op.dst;
             let at = l.address()?;
-            // The offset's own probe finds the page of both halves, or the interpreter does.
             l.probe(at, 4, false);
             l.push(Inst::Move { size: Size::B32, to: Place::Reg(T0), from: Value::Cell });
-            l.push(Inst::LoadSegmentHigh { seg, from: T0 });
+            l.push(Inst::LoadSegment { seg, from: Value::Reg(T0), high: true });
             l.push(Inst::Move { size: Size::B16, to: Place::Reg(to), from: Value::Reg(T0) });
         }
         Mov_rm16_Sreg | Mov_r32m16_Sreg | Mov_r64m16_Sreg => {
@@ -77,9 +72,9 @@ fn loadable(l: &Lifter<'_>, seg: u8) -> Option<u8> {
 
 fn far_segment(code: Code) -> u8 {
     match code {
-        Code::Les_r16_m1616 => 0,
-        Code::Lds_r16_m1616 => 3,
-        Code::Lfs_r16_m1616 => 4,
-        _ => 5,
+        Code::Les_r16_m1616 => ES,
+        Code::Lds_r16_m1616 => DS,
+        Code::Lfs_r16_m1616 => FS,
+        _ => GS,
     }
 }

@@ -2,10 +2,12 @@
 
 use super::Lifter;
 use crate::ir::{Inst, Share};
-use iced_x86::Instruction;
+use iced_x86::{EncodingKind, Instruction};
 
 pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
-    if l.op.locked() {
+    // An operand-size prefix says the opposite in 16-bit code.
+    let sized = i.encoding() == EncodingKind::Legacy && i.code().op_code().operand_size() != 0;
+    if l.op.locked() || sized && l.mode.code_bits() == 16 {
         return None;
     }
     let lifted = l.forms.lift(i, &l.op, l.bytes)?;

@@ -1,15 +1,9 @@
 //! MOVS, STOS, LODS, SCAS and CMPS without a repeat prefix.
 
 use super::Lifter;
-use crate::ir::{Address, Alu, Inst, Place, Reg, Size, T0, Value};
+use crate::ir::{Address, Alu, ES, Inst, Place, RAX, RDI, RSI, Reg, Size, T0, Value};
 use glassbox_cpu::Op;
 use iced_x86::{Instruction, Mnemonic};
-
-const RAX: Reg = 0;
-const RSI: Reg = 6;
-const RDI: Reg = 7;
-/// ES, as segment registers are numbered.
-const ES: u8 = 0;
 
 pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
     if !i.is_string_instruction() || l.op.flags & (Op::REP | Op::REPNE) != 0 {
@@ -17,7 +11,9 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
     }
     let size = Size::of(i.memory_size().size() as u32 * 8)?;
     let bytes = size.bytes();
-    let (source, destination) = (index(l, RSI, l.op.seg()), index(l, RDI, ES));
+    let width = Size::of(l.op.address_bits())?;
+    let source = l.offset_in(l.op.seg(), RSI, 0, width);
+    let destination = l.offset_in(ES, RDI, 0, width);
     l.push(Inst::Upwards);
     match i.mnemonic() {
         Mnemonic::Movsb | Mnemonic::Movsw | Mnemonic::Movsd | Mnemonic::Movsq => {
@@ -47,17 +43,11 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
     };
     for (moved, register) in [(by_source, RSI), (by_destination, RDI)] {
         if moved {
-            let width = Size::of(l.op.address_bits())?;
             let at = Address::at(register, i32::from(bytes), false);
             l.push(Inst::Lea { to: register, size: width, at });
         }
     }
     Some(())
-}
-
-/// `seg:[register]` in the instruction's address size.
-fn index(l: &Lifter<'_>, register: Reg, seg: u8) -> Address {
-    l.offset_in(seg, register, 0, l.op.address_bits())
 }
 
 fn load(l: &mut Lifter<'_>, at: Address, size: Size, to: Reg) {

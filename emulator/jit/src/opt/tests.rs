@@ -162,7 +162,13 @@ fn locked_operations_divisions_and_string_instructions() {
         #2
             bit test rax, 3 .64                      ; c
         #3
-            interpret
+            upwards
+            cell = read 1 [rsi]
+            t0 = cell .8
+            cell = write 1 [rdi]
+            cell = t0 .8
+            rsi = address [rsi + 0x1] .64
+            rdi = address [rdi + 0x1] .64
         #4
             cell = read 8 [rsp]
             acc = cell .64

@@ -132,7 +132,7 @@ impl Emitter<'_> {
             self.canonical(n);
         }
         let at = Address::at(STACK, pop as i32, false);
-        self.lea(STACK, self.source.mode.size(), &at);
+        self.lea(STACK, self.source.mode.stack(), &at);
         self.jump_to(n);
     }
 

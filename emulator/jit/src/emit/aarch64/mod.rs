@@ -151,6 +151,9 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
 fn lowers(inst: &Inst, live: FlagSet) -> bool {
     match inst {
         Inst::Shift { .. } | Inst::DoubleShift { .. } => shift::lowers(inst, live != 0),
+        // Segments that are looked at, and 16-bit addresses, are the interpreter's here.
+        Inst::Probe { at, .. } | Inst::Lea { at, .. } if at.checked || at.word => false,
+        Inst::InCode(_) | Inst::Upwards | Inst::LoadSegment { .. } | Inst::Selector { .. } => false,
         Inst::X87(_) => false,
         _ => true,
     }
@@ -223,7 +226,13 @@ impl Emitter<'_> {
             Inst::Fence => dynasm!(self.asm; .arch aarch64; dmb ish),
             Inst::Canonical(n) => self.canonical(n),
             Inst::Native(native) => self.native(&native),
-            Inst::Interpret | Inst::X87(_) | Inst::DoubleShift { .. } => self.interpret(),
+            Inst::Interpret
+            | Inst::X87(_)
+            | Inst::DoubleShift { .. }
+            | Inst::InCode(_)
+            | Inst::Upwards
+            | Inst::LoadSegment { .. }
+            | Inst::Selector { .. } => self.interpret(),
             Inst::Jump(to) => {
                 if !self.source.ops[self.index].ends_block() {
                     self.end_op();
@@ -240,6 +249,9 @@ impl Emitter<'_> {
         }
     }
 }
+
+/// Code in segments is compiled: not here.
+pub const SEGMENTS: bool = false;
 
 /// The forms that the lifter may take for [`Inst::Native`].
 pub fn forms() -> Forms {

@@ -186,6 +186,8 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; br x1
         // Another context than it was found in: the TLB tells whether it holds.
         ; check:
+        ; lsr x3, x3, layout::CODE_KEY_SHIFT
+        ; cbnz x3, >miss
         ; ubfx x2, x0, 12, entry_bits
         ; add x2, X(TABLE), x2, lsl layout::ENTRY_SHIFT
         ; ldr x3, [x2, layout::ENTRY_EXEC as u32]

@@ -50,7 +50,7 @@ impl Emitter<'_> {
     }
 
     /// Where a register or the cell is.
-    fn rm(&self, value: Value) -> Rm {
+    pub fn rm(&self, value: Value) -> Rm {
         match value {
             Value::Reg(n) => map::pinned(n).map_or(Rm::field(slot(n)), Rm::Reg),
             Value::Cell | Value::Imm(_) => self.cell,

@@ -55,6 +55,9 @@ impl Emitter<'_> {
             ; sub Rq(FUEL), DWORD count
             ; jl =>self.blocked
         );
+        if self.source.mode.bounds_code() {
+            self.check_code_limit();
+        }
         let checks =
             [(self.uses.avx, layout::AVX_READY), (self.uses.sse && !self.uses.float, layout::SSE_READY)];
         for (needed, at) in checks {
@@ -131,6 +134,10 @@ impl Emitter<'_> {
             Destination::Linkable => {
                 let (site, exit) = self.linkable(target);
                 dynasm!(self.asm; .arch x64; jmp =>exit; =>site);
+            }
+            Destination::Far if self.source.mode.is_segmented() => {
+                self.constant(RAX, target);
+                dynasm!(self.asm; .arch x64; jmp extern self.thunks.lookup);
             }
             Destination::Far => {
                 self.find_target(target);
@@ -402,7 +409,8 @@ impl Emitter<'_> {
     /// entry with when it dies.
     pub fn refusals(&mut self) -> usize {
         let count = self.source.ops.len() as i32;
-        if self.uses.sse || self.uses.float || self.uses.avx || self.x87_plan.is_some() {
+        let simd = self.uses.sse || self.uses.float || self.uses.avx || self.x87_plan.is_some();
+        if simd || self.source.mode.bounds_code() {
             dynasm!(self.asm; .arch x64; =>self.refused; add Rq(FUEL), DWORD count);
             let exit = self.asm.new_dynamic_label();
             self.leave_with(exit, self.source.rip, reason::REFUSED, None);

@@ -9,7 +9,7 @@ use super::encode::Rm;
 use super::map::{self, RAX, RCX, RDX};
 use super::thunks::Probing;
 use super::{Emitter, Outline, slot};
-use crate::ir::{Address, NONE, Share, Size};
+use crate::ir::{ACC, Address, NONE, Share, Size};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
 
@@ -81,7 +81,9 @@ impl Emitter<'_> {
                 }
             }
         }
-        if at.narrow {
+        if at.word {
+            self.op_0f(Size::B32, 0xB7, to, Rm::Reg(to));
+        } else if at.narrow {
             self.op_exact(Size::B32, 0x8B, to, Rm::Reg(to));
         }
     }
@@ -112,6 +114,11 @@ impl Emitter<'_> {
         self.before_clobber();
         let slow = self.slow_path();
         match share {
+            Share::Alone if at.checked => {
+                self.segment_address(at, bytes, write);
+                let linear = Address::at(ACC, 0, false);
+                self.probe_page(&linear, aligned, Wanted { low: 0, high: i32::from(bytes), write }, slow)
+            }
             Share::Alone => {
                 self.probe_page(at, aligned, Wanted { low: 0, high: i32::from(bytes), write }, slow)
             }

@@ -15,6 +15,7 @@ mod muldiv;
 mod native;
 mod nest;
 mod returns;
+mod segments;
 mod sites;
 #[cfg(test)]
 mod sizes;
@@ -179,7 +180,7 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
         asm,
         base: target.base,
         source,
-        thunks: target.thunks,
+        thunks: if source.mode.is_segmented() { target.thunks.segmented() } else { target.thunks },
         targets: target.targets,
         destination: target.destination,
         unused_bits: if target.la57 { 7 } else { 16 },
@@ -340,7 +341,12 @@ impl Emitter<'_> {
             }
             Inst::Const { to, value } => self.set(to, value),
             Inst::StoreConst(value) => self.store_const(value),
-            Inst::Extend { to, size, from, of, signed } => self.extend(to, size, from, of, signed),
+            Inst::Extend { to, size, from, of, signed } => {
+                if to == ACC && !self.cell_live {
+                    self.before_clobber();
+                }
+                self.extend(to, size, from, of, signed);
+            }
             Inst::Lea { to, size, at } => self.lea(to, size, &at),
             Inst::High { to, of } => self.high(to, of),
             Inst::SetHigh { to, from } => self.set_high(to, from),
@@ -367,6 +373,10 @@ impl Emitter<'_> {
             Inst::X87(x87) => self.x87(&x87),
             Inst::Fence => dynasm!(self.asm; .arch x64; mfence),
             Inst::Canonical(n) => self.canonical(n),
+            Inst::InCode(target) => self.in_code(target),
+            Inst::Upwards => self.upwards(),
+            Inst::LoadSegment { seg, from, high } => self.load_segment(seg, from, high),
+            Inst::Selector { to, seg } => self.selector(to, seg),
             Inst::Interpret => self.interpret(),
             Inst::Jump(to) => {
                 if self.source.ops[self.index].flags & Op::ENDS_BLOCK == 0 {
@@ -390,6 +400,9 @@ impl Emitter<'_> {
         }
     }
 }
+
+/// Code in segments is compiled.
+pub const SEGMENTS: bool = true;
 
 /// The forms that this processor executes as they are.
 pub fn forms() -> Forms {

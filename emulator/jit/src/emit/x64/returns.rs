@@ -114,6 +114,6 @@ impl Emitter<'_> {
     }
 
     fn pop(&mut self, bytes: u32) {
-        self.lea(STACK, self.source.mode.size(), &Address::at(STACK, bytes as i32, false));
+        self.lea(STACK, self.source.mode.stack(), &Address::at(STACK, bytes as i32, false));
     }
 }

@@ -6,7 +6,8 @@
 use super::map::{self, FUEL};
 use crate::cache::{TARGETS, Target};
 use crate::emit::reason;
-use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
+use crate::ir::CS;
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use glassbox_cpu::compiled::layout;
 use glassbox_cpu::{Cpu, Op};
 
@@ -28,6 +29,10 @@ pub struct Thunks {
     /// As `lookup`, for a return to elsewhere than behind the last call: the target is
     /// in RCX.
     pub return_miss: usize,
+    /// As `lookup`, for code in segments: an offset in CS.
+    lookup_segmented: usize,
+    /// As `return_miss`, likewise.
+    return_miss_segmented: usize,
     /// Called; sets ZF once MXCSR is the guest's.
     pub float: usize,
     /// Called with the first byte's address in RAX and the last one's in RDX:
@@ -54,6 +59,11 @@ impl Probing {
 }
 
 impl Thunks {
+    /// The pieces that code in segments uses.
+    pub fn segmented(self) -> Self {
+        Self { lookup: self.lookup_segmented, return_miss: self.return_miss_segmented, ..self }
+    }
+
     /// Runs compiled code until it leaves, and says [why](reason).
     ///
     /// # Safety
@@ -139,6 +149,134 @@ fn release_float(asm: &mut Asm) {
     );
 }
 
+/// RDX = the entry of the table of targets for the low half of RAX, or it leaves by
+/// `blocked` if there is attention. Uses RCX.
+fn find_target(asm: &mut Asm, targets: usize, blocked: DynamicLabel) {
+    dynasm!(asm
+        ; .arch x64
+        ; mov rcx, [r15 + layout::ATTENTION as i32]
+        ; mov edx, eax
+        ; shr edx, 12
+        ; xor edx, eax
+        ; and edx, (TARGETS - 1) as i32
+        ; shl edx, 5
+        ; cmp BYTE [rcx], 0
+        ; mov rcx, QWORD targets as i64
+        ; lea rdx, [rdx + rcx]
+        ; jne =>blocked
+    );
+}
+
+/// Goes on at the address in RCX by the search that follows. The call that did not
+/// return there is forgotten.
+fn return_miss(asm: &mut Asm) {
+    dynasm!(asm
+        ; .arch x64
+        ; mov rax, rcx
+        ; cmp rsp, [r15 + layout::RETURN_BASE as i32]
+        ; je >none
+        ; add rsp, 16
+        ; none:
+    );
+}
+
+/// Goes on at the address in RAX.
+fn lookup(asm: &mut Asm, thunks: &Thunks, targets: usize) {
+    let blocked = asm.new_dynamic_label();
+    dynasm!(asm; .arch x64; ->lookup:);
+    find_target(asm, targets, blocked);
+    dynasm!(asm
+        ; .arch x64
+        ; cmp [rdx], rax
+        ; jne >miss
+        ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
+        ; cmp [rdx + 8], rcx
+        ; jne >check
+        ; jmp QWORD [rdx + 16]
+        // Another context than it was found in: the TLB tells whether it holds.
+        ; check:
+        ; mov [r15 + layout::RIP as i32], rax
+        ; xor rcx, [rdx + 8]
+        ; shr rcx, layout::CODE_KEY_SHIFT as i8
+        ; jne >missed
+        ; mov ecx, eax
+        ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
+        ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
+        ; add rcx, [r15 + layout::TLB_TABLE as i32]
+        ; and rax, -4096
+        ; or rax, [r15 + layout::TLB_GENERATION as i32]
+        ; cmp rax, [rcx + layout::ENTRY_EXEC as i32]
+        ; jne ->refetch
+        ; mov rax, [r15 + layout::RIP as i32]
+        ; add rax, [rcx + layout::ENTRY_ADDEND as i32]
+        ; cmp rax, [rdx + 24]
+        ; jne >missed
+        ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
+        ; mov [rdx + 8], rcx
+        ; jmp QWORD [rdx + 16]
+        ; miss:
+        ; mov [r15 + layout::RIP as i32], rax
+        ; missed:
+        ; mov eax, reason::LOOKUP as i32
+        ; jmp extern thunks.exit
+        ; =>blocked
+        ; mov [r15 + layout::RIP as i32], rax
+        ; mov eax, reason::BLOCKED as i32
+        ; jmp extern thunks.exit
+    );
+}
+
+/// Goes on at the offset in RAX in CS. Targets are known by linear address and offset:
+/// the latter in the upper half.
+fn lookup_segmented(asm: &mut Asm, thunks: &Thunks, targets: usize) {
+    let blocked = asm.new_dynamic_label();
+    dynasm!(asm
+        ; .arch x64
+        ; ->lookup_segmented:
+        ; mov [r15 + layout::RIP as i32], rax
+        ; mov rcx, rax
+        ; shl rcx, 32
+        ; add eax, [r15 + layout::segment_base(CS) as i32]
+        ; or rax, rcx
+    );
+    find_target(asm, targets, blocked);
+    dynasm!(asm
+        ; .arch x64
+        ; cmp [rdx], rax
+        ; jne >missed
+        ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
+        ; cmp [rdx + 8], rcx
+        ; jne >check
+        ; jmp QWORD [rdx + 16]
+        ; check:
+        ; xor rcx, [rdx + 8]
+        ; shr rcx, layout::CODE_KEY_SHIFT as i8
+        ; jne >missed
+        ; mov ecx, eax
+        ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
+        ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
+        ; add rcx, [r15 + layout::TLB_TABLE as i32]
+        ; and eax, -4096
+        ; or rax, [r15 + layout::TLB_GENERATION as i32]
+        ; cmp rax, [rcx + layout::ENTRY_EXEC as i32]
+        ; jne ->refetch
+        ; mov eax, [r15 + layout::RIP as i32]
+        ; add eax, [r15 + layout::segment_base(CS) as i32]
+        ; add rax, [rcx + layout::ENTRY_ADDEND as i32]
+        ; cmp rax, [rdx + 24]
+        ; jne >missed
+        ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
+        ; mov [rdx + 8], rcx
+        ; jmp QWORD [rdx + 16]
+        ; missed:
+        ; mov eax, reason::LOOKUP as i32
+        ; jmp extern thunks.exit
+        ; =>blocked
+        ; mov eax, reason::BLOCKED as i32
+        ; jmp extern thunks.exit
+    );
+}
+
 /// Assembles the shared code for execution at `base`.
 pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     let mut asm = Asm::new(base);
@@ -174,6 +312,9 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; sub rsp, 8
         ; mov [rsp], rax
         ; xor eax, eax
+        ; ->look_up:
+        ; cmp BYTE [r15 + layout::SEGMENTED as i32], 0
+        ; jne ->lookup_segmented
         ; jmp ->lookup
     );
 
@@ -246,10 +387,14 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; add rsp, 8
         ; cmp eax, 1
         ; jne ->spilled
+        // Nor do calls in another code segment, which it may have gone to.
         ; ->go_on:
         ; mov rax, [r15 + layout::TLB_CONTEXT as i32]
+        ; cmp BYTE [r15 + layout::SEGMENTED as i32], 0
+        ; jne >other
         ; cmp rax, [r15 + layout::RETURN_CONTEXT as i32]
         ; je >same
+        ; other:
         ; mov [r15 + layout::RETURN_CONTEXT as i32], rax
         ; mov rsp, [r15 + layout::RETURN_BASE as i32]
         ; same:
@@ -258,7 +403,7 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     dynasm!(asm
         ; .arch x64
         ; mov rax, [r15 + layout::RIP as i32]
-        ; jmp ->lookup
+        ; jmp ->look_up
     );
 
     // The interpreter's function for an op that the block does not go on behind.
@@ -280,67 +425,17 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         );
     }
 
-    thunks.return_miss = base + asm.offset().0;
-    dynasm!(asm
-        ; .arch x64
-        ; mov rax, rcx
-        ; cmp rsp, [r15 + layout::RETURN_BASE as i32]
-        ; je ->lookup
-        // The call that did not return is forgotten.
-        ; add rsp, 16
-    );
-
-    thunks.lookup = base + asm.offset().0;
     debug_assert_eq!(size_of::<Target>(), 32);
-    dynasm!(asm
-        ; .arch x64
-        ; ->lookup:
-        ; mov rcx, [r15 + layout::ATTENTION as i32]
-        ; mov edx, eax
-        ; shr edx, 12
-        ; xor edx, eax
-        ; and edx, (TARGETS - 1) as i32
-        ; shl edx, 5
-        ; cmp BYTE [rcx], 0
-        ; mov rcx, QWORD targets as i64
-        ; lea rdx, [rdx + rcx]
-        ; jne >blocked
-        ; cmp [rdx], rax
-        ; jne >miss
-        ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
-        ; cmp [rdx + 8], rcx
-        ; jne >check
-        ; jmp QWORD [rdx + 16]
-        // Another context than it was found in: the TLB tells whether it holds.
-        ; check:
-        ; mov [r15 + layout::RIP as i32], rax
-        ; mov ecx, eax
-        ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
-        ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
-        ; add rcx, [r15 + layout::TLB_TABLE as i32]
-        ; and rax, -4096
-        ; or rax, [r15 + layout::TLB_GENERATION as i32]
-        ; cmp rax, [rcx + layout::ENTRY_EXEC as i32]
-        ; jne >refetch
-        ; mov rax, [r15 + layout::RIP as i32]
-        ; add rax, [rcx + layout::ENTRY_ADDEND as i32]
-        ; cmp rax, [rdx + 24]
-        ; jne >missed
-        ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
-        ; mov [rdx + 8], rcx
-        ; jmp QWORD [rdx + 16]
-        ; miss:
-        ; mov [r15 + layout::RIP as i32], rax
-        ; missed:
-        ; mov eax, reason::LOOKUP as i32
-        ; jmp extern thunks.exit
-        ; blocked:
-        ; mov [r15 + layout::RIP as i32], rax
-        ; mov eax, reason::BLOCKED as i32
-        ; jmp extern thunks.exit
-        // Not in the TLB: after a switch of address spaces most are not.
-        ; refetch:
-    );
+    thunks.return_miss = base + asm.offset().0;
+    return_miss(&mut asm);
+    thunks.lookup = base + asm.offset().0;
+    lookup(&mut asm, &thunks, targets);
+    thunks.return_miss_segmented = base + asm.offset().0;
+    return_miss(&mut asm);
+    thunks.lookup_segmented = base + asm.offset().0;
+    lookup_segmented(&mut asm, &thunks, targets);
+    // Not in the TLB: after a switch of address spaces most are not.
+    dynasm!(asm; .arch x64; ->refetch:);
     spill(&mut asm);
     release_float(&mut asm);
     dynasm!(asm
