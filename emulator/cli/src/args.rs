@@ -93,6 +93,9 @@ pub enum Sound {
     None,
     /// In a WAV file.
     Wav(PathBuf),
+    /// On the host's loudspeaker.
+    #[cfg(feature = "sound")]
+    Host,
 }
 
 impl Sound {
@@ -100,7 +103,13 @@ impl Sound {
         match text.split_once('=') {
             None if text == "none" => Ok(Self::None),
             Some(("wav", path)) if !path.is_empty() => Ok(Self::Wav(path.into())),
-            _ => Err("give none or wav=F".into()),
+            #[cfg(feature = "sound")]
+            None if text == "host" => Ok(Self::Host),
+            #[cfg(not(feature = "sound"))]
+            None if text == "host" => {
+                Err("this glassbox was built without sound (`--features sound`): take wav=F".into())
+            }
+            _ => Err("give none, wav=F or host".into()),
         }
     }
 }
@@ -212,7 +221,7 @@ pub struct RunArgs {
     #[arg(long, value_enum, value_name = "KIND", default_value = "ps2")]
     pub input: Input,
 
-    /// The PC speaker: none, or wav=F for a file
+    /// The PC speaker: none, wav=F for a file, or host (where it was built with sound)
     #[arg(long, value_name = "WHERE", value_parser = Sound::parse, default_value = "none")]
     pub sound: Sound,
 

@@ -114,6 +114,10 @@ fn run_guest(
         let wav = WavSpeaker::new(create(path, "--sound wav=")?);
         config.speaker = Some(Box::new(wav.context("--sound wav= cannot be written: is the disk full?")?));
     }
+    #[cfg(feature = "sound")]
+    if args.sound == Sound::Host {
+        config.speaker = Some(Box::new(glassbox_sound::HostSpeaker::open()?));
+    }
     if args.input == Input::Vmmouse {
         config.model = config.model.under_vmware();
     }

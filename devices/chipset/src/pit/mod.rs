@@ -47,6 +47,8 @@ pub struct Pit {
     counters: [Counter; 3],
     port61: Port61,
     speaker: Option<Box<dyn SpeakerSink>>,
+    /// Up to when the speaker has heard everything.
+    folded: VmTime,
 }
 
 impl fmt::Debug for Pit {
@@ -73,7 +75,7 @@ impl Pit {
     /// Counter 0's output is high from power-on, so `irq0` is raised at once.
     pub fn new(clock: VmClock, irq0: IrqLine, nmi: IrqLine) -> Self {
         let (counters, port61) = (Self::power_on(), Port61::default());
-        let mut pit = Self { clock, irq0, nmi, counters, port61, speaker: None };
+        let mut pit = Self { clock, irq0, nmi, counters, port61, speaker: None, folded: VmTime::default() };
         pit.fold();
         pit
     }
@@ -111,7 +113,8 @@ impl Pit {
 
     /// Brings all counters to the present and drives the lines.
     fn fold(&mut self) {
-        let now = self.now();
+        self.folded = self.clock.now();
+        let now = self.folded.ticks(PIT_HZ);
         let [counter0, counter1, counter2] = &mut self.counters;
         if counter0.fold(now) {
             // However late we are called: the edges of the past are one edge.
@@ -204,7 +207,10 @@ impl Device for Pit {
     }
 
     fn next_deadline(&self) -> Option<VmTime> {
-        self.counters[0].next_change().map(|tick| VmTime::of_ticks(tick, PIT_HZ))
+        let change = self.counters[0].next_change().map(|tick| VmTime::of_ticks(tick, PIT_HZ));
+        let heard = self.speaker.as_ref().filter(|_| self.port61.speaker_enabled());
+        let heard = heard.and_then(|speaker| Some(self.folded + speaker.patience()?));
+        change.into_iter().chain(heard).min()
     }
 
     fn advance(&mut self, _now: VmTime) {
@@ -226,7 +232,7 @@ impl SaveRestore for Pit {
     type Saved = PitSavedV1;
 
     fn save(&self) -> PitSavedV1 {
-        let Self { clock: _, irq0: _, nmi: _, counters, port61, speaker: _ } = self;
+        let Self { clock: _, irq0: _, nmi: _, counters, port61, speaker: _, folded: _ } = self;
         PitSavedV1 { counters: counters.clone(), port61: port61.clone() }
     }
 

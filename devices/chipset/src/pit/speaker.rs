@@ -1,5 +1,7 @@
 //! What the speaker gets from counter 2 and port 61h.
 
+use glassbox_device_api::VmTime;
+
 /// Ticks of the timer's clock in which the speaker's input is constant, or a
 /// steady wave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,11 @@ impl Wave {
 pub trait SpeakerSink: Send {
     /// The next wave.
     fn play(&mut self, wave: Wave);
+
+    /// How late a wave may come while the speaker is connected; `None`: it waits.
+    fn patience(&self) -> Option<VmTime> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -149,6 +149,33 @@ impl SpeakerSink for Ear {
     }
 }
 
+/// As [`Ear`], at once.
+struct ImpatientEar;
+
+impl SpeakerSink for ImpatientEar {
+    fn play(&mut self, _: Wave) {}
+
+    fn patience(&self) -> Option<VmTime> {
+        Some(VmTime(5_000_000))
+    }
+}
+
+#[test]
+fn a_speaker_that_plays_at_once_is_told_of_a_tone_while_it_lasts() {
+    let bench = Bench::new();
+    let mut pit = pit(&bench);
+    pit.set_speaker(Some(Box::new(ImpatientEar)));
+    assert_eq!(pit.next_deadline(), None, "it is not connected");
+    bench.set_time(VmTime(1_000_000));
+    pit.out8(4, 3);
+    assert_eq!(pit.next_deadline(), Some(VmTime(6_000_000)));
+    bench.set_time(VmTime(6_000_000));
+    pit.advance(bench.now());
+    assert_eq!(pit.next_deadline(), Some(VmTime(11_000_000)));
+    pit.set_speaker(Some(Box::new(Ear::default())));
+    assert_eq!(pit.next_deadline(), None, "this one waits");
+}
+
 #[test]
 fn the_speaker_hears_all_waves_without_gaps_and_a_beep_at_its_frequency() {
     let bench = Bench::new();
