@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask test|guests|check|bench|hosts|oracle|roms`.
+//! Developer tasks: `cargo xtask test|guests|check|bench|hosts|oracle|pictures|roms`.
 
 mod apt;
 mod bench;
@@ -64,6 +64,11 @@ enum Task {
     },
     /// Compare our processor with the host's on random instructions.
     Oracle(oracle::Options),
+    /// Make the pictures of README and documentation in docs/pictures/ anew, each of a guest that runs.
+    Pictures {
+        /// Only pictures whose name contains this.
+        filter: Option<String>,
+    },
     /// Rebuild the checked-in test ROMs; fails when they differ.
     Roms {
         /// Write what was built instead of comparing.
@@ -85,6 +90,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Hosts { filter } => hosts::run(filter.as_deref()),
         Task::Oracle(options) => oracle::run(&options),
+        Task::Pictures { filter } => screens::pictures::make(filter.as_deref()),
         Task::Roms { peer: Some(peer), .. } => peer::run(peer),
         Task::Roms { bless, peer: None } => roms::run(bless),
     };

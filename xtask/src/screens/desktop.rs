@@ -116,6 +116,24 @@ impl Desktop {
         image
     }
 
+    /// A window as it is on the desktop, with its frame.
+    pub fn framed(&self, window: &str) -> Result<Image> {
+        let numbers = |text: &str| -> Result<Vec<usize>> {
+            let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
+            numbers.map(|number| Ok(number.parse()?)).collect()
+        };
+        let about = self.tool("xwininfo", &["-id", window])?;
+        let value = |name: &str| {
+            let line = about.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or_default();
+            numbers(line)?.first().copied().with_context(|| format!("no {name} in:\n{about}"))
+        };
+        let frame = self.tool("xprop", &["-notype", "-id", window, "_NET_FRAME_EXTENTS"])?;
+        let [left, right, top, bottom] = numbers(&frame)?[..] else { bail!("no frame: {frame}") };
+        let (x, y) = (value("Absolute upper-left X:")?, value("Absolute upper-left Y:")?);
+        let (width, height) = (value("Width:")? + left + right, value("Height:")? + top + bottom);
+        self.picture()?.part([x - left, y - top, width, height])
+    }
+
     /// Waits until the desktop shows the guest's picture, each pixel as a square of
     /// `factor`, and nothing else of it differs. The cursor blinks: one of several
     /// looks is right.

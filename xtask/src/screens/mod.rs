@@ -7,6 +7,7 @@
 //! | `guest`, `modules` | a Linux guest of a script of ours, and drivers in its initramfs |
 //! | `session` | a machine that is told what to do while it runs |
 //! | `desktop`, `picture` | an X server of its own, and pictures that are compared |
+//! | `pictures` | the pictures of README and documentation |
 
 mod console;
 mod desktop;
@@ -14,6 +15,7 @@ mod framebuffer;
 mod guest;
 pub mod modules;
 mod picture;
+pub mod pictures;
 mod session;
 mod systems;
 mod terminal;

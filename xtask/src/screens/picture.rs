@@ -70,6 +70,18 @@ impl Image {
         Self { width, height, pixels: (0..width * height).map(pixel).collect() }
     }
 
+    /// Writes it as PNG, as small as may be.
+    pub fn write_png(&self, path: &Path) -> Result<()> {
+        let file = File::create(path).with_context(|| format!("writing {}", path.display()))?;
+        let mut encoder = png::Encoder::new(file, u32::try_from(self.width)?, u32::try_from(self.height)?);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::High);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(self.pixels.as_flattened())?;
+        Ok(writer.finish()?)
+    }
+
     /// A rectangle of it: left, top, width, height.
     pub fn part(&self, [left, top, width, height]: [usize; 4]) -> Result<Self> {
         let inside = left + width <= self.width && top + height <= self.height;
