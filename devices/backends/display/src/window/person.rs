@@ -84,6 +84,7 @@ impl Person {
     }
 
     /// From now on the pointer is told by its movements, or by its place.
+    #[cfg(any(test, all(unix, not(target_os = "macos"))))]
     pub fn set_grabbed(&mut self, grabbed: bool) {
         self.grabbed = grabbed;
     }
@@ -103,6 +104,7 @@ impl Person {
     }
 
     /// The grabbed pointer moved.
+    #[cfg(any(test, all(unix, not(target_os = "macos"))))]
     pub fn moved(&mut self, dx: i32, dy: i32) {
         if (dx, dy) != (0, 0) {
             self.tell_pointer((dx, dy), 0);
