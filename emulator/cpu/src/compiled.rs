@@ -18,6 +18,9 @@ use std::mem::offset_of;
 pub struct CompiledContext {
     /// Host address of RAM offset 0.
     pub ram: usize,
+    /// Host address of the [bits that say](glassbox_memory::GuestMemory::code_lines) where
+    /// code is.
+    pub code_lines: usize,
     /// Host address of the attention flag, a byte.
     pub attention: usize,
     /// A block that would take the retired count above this does not start.
@@ -118,6 +121,9 @@ pub mod layout {
     pub const TLB_TABLE: usize = TLB + crate::mmu::Tlb::TABLE_OFFSET;
     pub const TLB_GENERATION: usize = TLB + crate::mmu::Tlb::GENERATION_OFFSET;
     pub const RAM: usize = COMPILED + offset_of!(CompiledContext, ram);
+    pub const CODE_LINES: usize = COMPILED + offset_of!(CompiledContext, code_lines);
+    /// The bit that is another one in the tag of a page that may be written beside code.
+    pub const BESIDE_CODE_BIT: u32 = crate::mmu::BESIDE_CODE.trailing_zeros();
     pub const ATTENTION: usize = COMPILED + offset_of!(CompiledContext, attention);
     pub const LIMIT: usize = COMPILED + offset_of!(CompiledContext, limit);
     pub const LINK_SITE: usize = COMPILED + offset_of!(CompiledContext, link_site);
@@ -272,7 +278,8 @@ impl CompiledContext {
 
     pub(crate) fn new(memory: &glassbox_memory::GuestMemory, signals: &std::sync::Arc<CpuSignals>) -> Self {
         let attention = std::sync::Arc::as_ptr(signals) as usize + CpuSignals::ATTENTION_OFFSET;
-        Self { ram: memory.host_base() as usize, attention, host_mxcsr: 0x1F80, ..Self::default() }
+        let (ram, code_lines) = (memory.host_base() as usize, memory.code_lines());
+        Self { ram, code_lines, attention, host_mxcsr: 0x1F80, ..Self::default() }
     }
 }
 

@@ -99,6 +99,20 @@ impl CodeMap {
         self.pages.get((offset >> PAGE_SHIFT) as usize).is_some_and(|w| w.load(Ordering::Relaxed) != 0)
     }
 
+    /// Whether a write of `len` bytes, which lie on one page, is beside all code of a page
+    /// with code.
+    #[inline(always)]
+    pub fn is_beside(&self, start: u64, len: u64) -> bool {
+        let Some(word) = self.pages.get((start >> PAGE_SHIFT) as usize) else { return false };
+        let (word, at) = (word.load(Ordering::Relaxed), start & (PAGE_SIZE - 1));
+        word != 0 && word & lines(at, at + len - 1) == 0
+    }
+
+    /// The address of the first page's lines.
+    pub fn lines(&self) -> usize {
+        self.pages.as_ptr() as usize
+    }
+
     #[inline(always)]
     pub fn stale(&self) -> u64 {
         self.stale.load(Ordering::Acquire)
@@ -204,6 +218,10 @@ mod tests {
         assert!(!watcher.is_pending());
         assert!(map.written(0x10d, 2));
         assert_eq!(watcher.take(), vec![(0x10d, 2)]);
+        assert!(map.is_beside(0xf8, 8) && !map.is_beside(0xfc, 8) && map.is_beside(0x140, 64));
+        assert!(!map.is_beside(0x1000, 8), "no such page");
+        map.written(0, PAGE_SIZE);
+        assert!(!map.is_beside(0xf8, 8), "a page without code is written otherwise");
     }
 
     #[test]

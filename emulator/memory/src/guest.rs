@@ -397,6 +397,26 @@ impl GuestMemory {
         self.inner.code.has_code(offset)
     }
 
+    /// Whether stores to the page at this RAM offset have to look out for cached code and
+    /// for nothing else.
+    #[inline]
+    pub fn is_closed_by_code(&self, offset: u64) -> bool {
+        offset < self.inner.ram_size && self.has_code(offset)
+    }
+
+    /// The host address of the bits that say which lines hold code, one for each 64 bytes
+    /// from RAM offset 0 on: for compiled code.
+    pub fn code_lines(&self) -> usize {
+        self.inner.code.lines()
+    }
+
+    /// Whether `len` bytes of one page of RAM may be written without telling anybody
+    /// although the page [holds code](Self::is_closed_by_code): they are beside it.
+    #[inline(always)]
+    pub fn is_beside_code(&self, offset: u64, len: u64) -> bool {
+        self.inner.code.is_beside(offset, len)
+    }
+
     /// Counts whenever cached code was overwritten, by whomever.
     #[inline(always)]
     pub fn stale_code(&self) -> u64 {

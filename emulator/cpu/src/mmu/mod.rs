@@ -10,5 +10,6 @@ mod tlb;
 mod walk;
 
 pub(crate) use device_pages::DevicePages;
+pub(crate) use tlb::BESIDE_CODE;
 pub use tlb::{ENTRIES as TLB_ENTRIES, Entry as TlbEntry, Table, Tlb};
 pub use walk::Access;

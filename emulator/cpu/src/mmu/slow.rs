@@ -1,7 +1,7 @@
 //! The slow path of memory access: TLB fills, page crossings, MMIO, ROM, code
 //! pages, alignment checks, data breakpoints and observers.
 
-use super::tlb::{Entry, Table};
+use super::tlb::{BESIDE_CODE, Entry, Table};
 use super::walk::{Access, Translation};
 use crate::state::{SEG_FLAT_STACK, SegReg};
 use crate::{Cpu, Exception};
@@ -28,6 +28,16 @@ impl Cpu {
     #[cold]
     #[inline(never)]
     pub(crate) fn store_slow<T: Pod>(&mut self, seg: u8, gva: u64, value: T) -> Result<(), Exception> {
+        // Small programs keep their variables and their stack where their code is.
+        let entry = self.tlb.entry(gva);
+        let last = gva.wrapping_add(size_of::<T>() as u64 - 1);
+        if entry.write == self.tlb.tag(last) ^ BESIDE_CODE && !self.slow_access {
+            let offset = gva.wrapping_add(entry.addend);
+            if self.memory.is_beside_code(offset, size_of::<T>() as u64) {
+                self.memory.write(offset, value);
+                return Ok(());
+            }
+        }
         self.store_as(self.current_table(), seg, gva, value)
     }
 
@@ -164,8 +174,9 @@ impl Cpu {
             // Who watches the page for writes is told now, not at each of them.
             self.memory.mark_dirty(backing.offset, 1);
         }
-        let may_write =
-            found.writable && backing.kind == BackingKind::Ram && self.memory.is_open(backing.offset);
+        let is_ram = found.writable && backing.kind == BackingKind::Ram;
+        let may_write = is_ram && self.memory.is_open(backing.offset);
+        let beside_code = is_ram && self.memory.is_closed_by_code(backing.offset);
         let readable = access != Access::Fetch || self.readable_beside_fetch(table, gva);
         self.tlb.note_size(gva.0, found.shift);
         if may_write {
@@ -173,7 +184,12 @@ impl Cpu {
         }
         let entry = Entry {
             read: if readable { tag } else { 0 },
-            write: if may_write && readable { tag } else { 0 },
+            write: match may_write {
+                _ if !readable => 0,
+                true => tag,
+                false if beside_code => tag ^ BESIDE_CODE,
+                false => 0,
+            },
             exec: if found.executable { tag } else { 0 },
             addend: backing.offset.wrapping_sub(gva.0),
         };

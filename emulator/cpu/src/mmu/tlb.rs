@@ -33,6 +33,10 @@ pub enum Table {
     SupervisorAc = 2,
 }
 
+/// Changed in a tag whose page holds code. No address has this bit unlike those around
+/// it, so that the tag matches no store.
+pub const BESIDE_CODE: u64 = 1 << 62;
+
 /// One translation. A tag of 0 never matches: generation 0 is never current.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -40,7 +44,7 @@ pub struct Entry {
     /// Page | generation if loads may use the fast path.
     pub read: u64,
     /// Page | generation if stores may: writable, dirty, no code, no ROM, not
-    /// watched for writes.
+    /// watched for writes. With [`BESIDE_CODE`] if they may but for code that is there.
     pub write: u64,
     /// Page | generation if instructions may be fetched.
     pub exec: u64,

@@ -376,3 +376,27 @@ fn immediates_that_16_bit_code_writes_into_itself_are_those_it_loads() {
     // again: inc word cs:[7]; mov ax, 0; add cx, ax; jmp again
     run_both(&[0x2E, 0xFF, 0x06, 0x06, 0x00, 0xB8, 0x00, 0x00, 0x01, 0xC1, 0xEB, 0xF4], 4_000);
 }
+
+#[test]
+fn variables_and_a_stack_among_the_code_are_stored_without_the_interpreter() {
+    // again: add [200h], cx; push cx; inc cx; pop dx; jmp again, all in the code's segment
+    let code = [0x01, 0x0E, 0x00, 0x02, 0x51, 0x41, 0x5A, 0xEB, 0xF7];
+    let prepare = || {
+        let mut cpu = real_mode(&code);
+        for n in [SegReg::Ss, SegReg::Ds] {
+            cpu.state.segs[n as usize] = cpu.state.segs[SegReg::Cs as usize];
+        }
+        cpu.state.regs[4] = 0x800;
+        cpu.sync();
+        cpu
+    };
+    let (mut expected, mut got) = (prepare(), prepare());
+    Interpreter::new().run(&mut expected, 50_000);
+    let mut jit = Jit::new(1 << 20).unwrap();
+    jit.run(&mut got, 50_000);
+    assert_eq!(everything(&got), everything(&expected));
+    let sum = |cpu: &Cpu| cpu.memory.read::<u16>(PROGRAM + 0x200);
+    assert!(sum(&got) == sum(&expected) && sum(&got) != 0);
+    let (fills, _) = got.tlb_counts();
+    assert!(fills < 100, "{fills} translations");
+}

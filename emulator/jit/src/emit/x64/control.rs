@@ -386,6 +386,7 @@ impl Emitter<'_> {
                     dynasm!(self.asm; .arch x64; jmp =>back);
                 }
                 Outline::Site(miss) => self.site_miss(&miss),
+                Outline::BesideCode { from, back, slow, bytes } => self.beside_code(from, back, slow, bytes),
                 Outline::Claim { from, back } => self.claim_outline(from, back),
                 Outline::Overflow { from, back } => self.overflow_outline(from, back),
                 Outline::Find { from, back } => self.find_outline(from, back),

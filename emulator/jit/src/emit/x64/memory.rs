@@ -9,7 +9,7 @@ use super::encode::Rm;
 use super::map::{self, RAX, RCX, RDX};
 use super::thunks::Probing;
 use super::{Emitter, Outline, slot};
-use crate::ir::{ACC, Address, NONE, Share, Size};
+use crate::ir::{Address, NONE, Share, Size};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
 
@@ -115,9 +115,7 @@ impl Emitter<'_> {
         let slow = self.slow_path();
         match share {
             Share::Alone if at.checked => {
-                self.segment_address(at, bytes, write);
-                let linear = Address::at(ACC, 0, false);
-                self.probe_page(&linear, aligned, Wanted { low: 0, high: i32::from(bytes), write }, slow)
+                self.probe_segment(at, aligned, Wanted { low: 0, high: i32::from(bytes), write })
             }
             Share::Alone => {
                 self.probe_page(at, aligned, Wanted { low: 0, high: i32::from(bytes), write }, slow)
@@ -186,7 +184,7 @@ impl Emitter<'_> {
 
     /// Makes the memory at an address the cell, if all that is wanted around it lies on
     /// one page that may be accessed; else jumps to `miss` with the address in RAX.
-    fn probe_page(&mut self, at: &Address, aligned: bool, wanted: Wanted, miss: DynamicLabel) {
+    pub fn probe_page(&mut self, at: &Address, aligned: bool, wanted: Wanted, miss: DynamicLabel) {
         if !aligned && self.probe_site_of(at, wanted, miss) {
             return;
         }

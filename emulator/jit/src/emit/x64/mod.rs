@@ -77,6 +77,8 @@ enum Outline {
     Site(SiteMiss),
     /// Makes the loop's own translations void if they are another loop's.
     Claim { from: DynamicLabel, back: DynamicLabel },
+    /// A store on a page that holds code.
+    BesideCode { from: DynamicLabel, back: DynamicLabel, slow: DynamicLabel, bytes: i32 },
     /// Loads MXCSR.
     Float { from: DynamicLabel, back: DynamicLabel, refused: DynamicLabel },
     /// Clears the host's x87 exception flags.

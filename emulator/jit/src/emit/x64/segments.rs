@@ -3,9 +3,10 @@
 
 use super::encode::Rm;
 use super::map::{RAX, RDX};
-use super::{Emitter, slot};
-use crate::ir::{Address, CS, Reg, Size, Value};
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use super::memory::Wanted;
+use super::{Emitter, Outline, slot};
+use crate::ir::{ACC, Address, CS, Reg, Size, Value};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
 use glassbox_x86_spec::segment as attr;
 
@@ -13,17 +14,51 @@ use glassbox_x86_spec::segment as attr;
 const DOWNWARDS: i8 = 1 << 2;
 
 impl Emitter<'_> {
-    /// Makes RAX the linear address of `bytes` that lie in their segment, or goes to the
-    /// slow path. Uses RCX and RDX.
-    pub fn segment_address(&mut self, at: &Address, bytes: u8, write: bool) {
+    /// One probe in a segment, whose reach it has to lie in.
+    pub fn probe_segment(&mut self, at: &Address, aligned: bool, wanted: Wanted) {
         let slow = self.slow_path();
         self.address(RAX, at);
         dynasm!(self.asm
             ; .arch x64
-            ; lea rdx, [rax + i32::from(bytes)]
-            ; cmp rdx, [r15 + layout::reach(at.seg, write) as i32]
+            ; lea rdx, [rax + wanted.high]
+            ; cmp rdx, [r15 + layout::reach(at.seg, wanted.write) as i32]
             ; ja =>slow
             ; add eax, [r15 + layout::segment_base(at.seg) as i32]
+        );
+        let linear = Address::at(ACC, 0, false);
+        if !wanted.write {
+            return self.probe_page(&linear, aligned, wanted, slow);
+        }
+        let (from, back) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
+        self.probe_page(&linear, aligned, wanted, from);
+        dynasm!(self.asm; .arch x64; =>back);
+        self.outlines.push(Outline::BesideCode { from, back, slow, bytes: wanted.high });
+    }
+
+    /// Behind the block: a store that found no entry for RDX at RCX may be one beside the
+    /// code that its page holds, as variables and stacks of small programs are.
+    pub fn beside_code(&mut self, from: DynamicLabel, back: DynamicLabel, slow: DynamicLabel, bytes: i32) {
+        dynasm!(self.asm
+            ; .arch x64
+            ; =>from
+            ; btc rdx, BYTE layout::BESIDE_CODE_BIT as i8
+            ; cmp rdx, [rcx + layout::ENTRY_WRITE as i32]
+            ; jne =>slow
+            ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
+            ; push rbx
+            ; mov rbx, [r15 + layout::CODE_LINES as i32]
+            ; lea rdx, [rax + rcx]
+            ; shr rdx, 6
+            ; bt [rbx], rdx
+            ; jc >code
+            ; lea rdx, [rax + rcx + (bytes - 1)]
+            ; shr rdx, 6
+            ; bt [rbx], rdx
+            ; code:
+            ; pop rbx
+            ; jc =>slow
+            ; add rcx, [r15 + layout::RAM as i32]
+            ; jmp =>back
         );
     }
 
