@@ -224,8 +224,8 @@ fn serial_debug_console_and_memory_are_compared() {
         .manifest(&good.replace("exit = 1", "exit = 'power-off'"), &[])
         .expect(3, &["expected was power-off"]);
     bench
-        .manifest(&good.replace("0x500", "0xE0000000"), &[])
-        .expect(3, &["memory at 0xe0000000 cannot be read"]);
+        .manifest(&good.replace("0x500", "0xF8000000"), &[])
+        .expect(3, &["memory at 0xf8000000 cannot be read"]);
 }
 
 #[test]
@@ -286,8 +286,8 @@ fn the_picture_at_the_end_is_compared_and_saved() {
         .expect(3, &[&format!("the picture (16x8) is {HASH}, expected was 5f2c5ad5")]);
     let png = fs::read(bench.path("shots/new/a-b.png")).unwrap();
     assert!(png.starts_with(b"\x89PNG") && png[16..24] == [0, 0, 0, 16, 0, 0, 0, 8]);
-    bench.file("pass", sector(&[PASS])).test("pass", &["--screenshots", "none"]).expect(0, &[]);
-    assert_eq!(fs::read_dir(bench.path("none")).unwrap().count(), 0, "a machine without a display");
+    bench.file("pass", sector(&[PASS])).test("pass", &["--screenshots", "plain"]).expect(0, &[]);
+    assert_eq!(fs::read_dir(bench.path("plain")).unwrap().count(), 1, "boot sectors find a screen");
     bench.test("pass", &["--screenshots", "pass"]).expect(1, &["--screenshots"]);
 }
 
