@@ -16,6 +16,8 @@ const TOOLS: [(&str, &str); 5] = [
     ("xwd", "x11-apps"),
     ("xwininfo", "x11-utils"),
 ];
+/// A property of the root window, set when windows are managed.
+const READY: &str = "GLASSBOX_READY";
 /// Width and height of the desktop.
 pub const SIZE: (usize, usize) = (1600, 1000);
 
@@ -39,6 +41,8 @@ impl Desktop {
         let screen = format!("{}x{}x24", SIZE.0, SIZE.1);
         let mut server = Command::new("Xvfb");
         server.args(["-displayfd", "1", "-screen", "0", &screen, "-nolisten", "tcp"]);
+        // It begins anew when its last client goes, and nobody is there at first.
+        server.arg("-noreset");
         let mut server = Running::start(server.stdout(Stdio::piped()))?;
         let mut number = String::new();
         BufReader::new(server.0.stdout.take().context("Xvfb is piped")?).read_line(&mut number)?;
@@ -46,12 +50,15 @@ impl Desktop {
             bail!("Xvfb found no free display");
         }
         let display = format!(":{}", number.trim());
+        // Openbox says that it is there before it is: a window that appears in between
+        // is left alone for good.
         let mut manager = Command::new("openbox");
+        manager.args(["--startup", &format!("xprop -root -f {READY} 8s -set {READY} yes")]);
         let manager = Running::start(manager.env("DISPLAY", &display).stdout(Stdio::null()))?;
         let desktop = Self { display, _manager: manager, _server: server };
         until("the window manager", || {
-            let root = desktop.tool("xprop", &["-root", "_NET_SUPPORTING_WM_CHECK"])?;
-            Ok(root.contains("window id").then_some(()))
+            let root = desktop.tool("xprop", &["-root", READY])?;
+            Ok(root.contains("\"yes\"").then_some(()))
         })?;
         Ok(desktop)
     }
