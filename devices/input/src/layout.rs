@@ -42,8 +42,9 @@ pub enum Layout {
     Fr,
 }
 
-/// Places of the keys that the rows below describe.
-const PLACES: [&[Key]; 4] = [
+/// The keys of letters, digits and signs by their place: four rows from the top, each from
+/// left to right.
+pub const PLACES: [&[Key]; 4] = [
     &[
         Key::Backquote,
         Key::Digit1,

@@ -18,5 +18,5 @@ mod script;
 pub use encode::{Held, ScanSet, encode};
 pub use event::{Buttons, InputEvent, place};
 pub use key::Key;
-pub use layout::{Layout, Stroke};
+pub use layout::{Layout, PLACES, Stroke};
 pub use script::{KeyScript, ScriptError, Step, keys};

@@ -2,69 +2,13 @@
 //! every layout, whatever numbers the server's driver gives them (XKB protocol
 //! specification, 13; the names are those of `xkeyboard-config`'s `keycodes/evdev`).
 
-use glassbox_input::Key;
+use glassbox_input::{Key, PLACES};
 use x11rb::errors::ReplyError;
 use x11rb::protocol::xkb::{ConnectionExt, ID, NameDetail, PerClientFlag};
 use x11rb::rust_connection::RustConnection;
 
 /// The key of a name: four characters, padded with zeroes.
 fn named(name: [u8; 4]) -> Option<Key> {
-    // The rows of letters and digits are numbered from left to right.
-    const DIGITS: [Key; 12] = [
-        Key::Digit1,
-        Key::Digit2,
-        Key::Digit3,
-        Key::Digit4,
-        Key::Digit5,
-        Key::Digit6,
-        Key::Digit7,
-        Key::Digit8,
-        Key::Digit9,
-        Key::Digit0,
-        Key::Minus,
-        Key::Equal,
-    ];
-    const UPPER: [Key; 12] = [
-        Key::Q,
-        Key::W,
-        Key::E,
-        Key::R,
-        Key::T,
-        Key::Y,
-        Key::U,
-        Key::I,
-        Key::O,
-        Key::P,
-        Key::BracketLeft,
-        Key::BracketRight,
-    ];
-    const HOME: [Key; 12] = [
-        Key::A,
-        Key::S,
-        Key::D,
-        Key::F,
-        Key::G,
-        Key::H,
-        Key::J,
-        Key::K,
-        Key::L,
-        Key::Semicolon,
-        Key::Quote,
-        Key::Backslash,
-    ];
-    const LOWER: [Key; 11] = [
-        Key::Z,
-        Key::X,
-        Key::C,
-        Key::V,
-        Key::B,
-        Key::N,
-        Key::M,
-        Key::Comma,
-        Key::Period,
-        Key::Slash,
-        Key::IntlRo,
-    ];
     const FUNCTION: [Key; 12] = [
         Key::F1,
         Key::F2,
@@ -84,10 +28,13 @@ fn named(name: [u8; 4]) -> Option<Key> {
         let number = usize::from(tens - b'0') * 10 + usize::from(ones - b'0');
         let keys: &[Key] = match &row {
             b"AE" if number == 13 => return Some(Key::IntlYen),
-            b"AE" => &DIGITS,
-            b"AD" => &UPPER,
-            b"AC" => &HOME,
-            b"AB" => &LOWER,
+            b"AB" if number == 11 => return Some(Key::IntlRo),
+            // The rows of letters and digits are numbered from left to right, and two of
+            // them have a key with a name of its own before the first.
+            b"AE" => &PLACES[0][1..],
+            b"AD" => PLACES[1],
+            b"AC" => PLACES[2],
+            b"AB" => &PLACES[3][1..],
             b"FK" => &FUNCTION,
             _ => return None,
         };
