@@ -339,6 +339,11 @@ impl Tier1 {
         let source = Source { bytes: &self.bytes, ops, rip, mode };
         lift(source, &mut self.forms, &mut self.code);
         optimise(&mut self.code);
+        self.emit_parts(&[Part { code: &self.code, source }], key)
+    }
+
+    /// Emits one block, or several together, to where the buffer goes on.
+    fn emit_parts(&self, parts: &[Part<'_>], key: Key) -> Option<Emitted> {
         let destination = |to: u64| self.destination(to, key);
         let target = Target {
             base: self.buffer.next(),
@@ -348,7 +353,7 @@ impl Tier1 {
             number: self.number,
             destination: &destination,
         };
-        emit(&[Part { code: &self.code, source }], &target)
+        emit(parts, &target)
     }
 
     /// How the block of `key`, which is being compiled, gets to `to`.

@@ -7,7 +7,6 @@
 use super::Tier1;
 use crate::cache::{BlockId, Compiled, Key, neighbour};
 use crate::emit::Part;
-use crate::emit::host::{Target, emit};
 use crate::ir::Code;
 use crate::lift::{Mode, Source, lift};
 use crate::opt::optimise;
@@ -123,10 +122,10 @@ impl Tier1 {
         self.number = self.number % i32::MAX + 1;
         let parts: Vec<Part<'_>> =
             members.iter().map(|member| Part { code: &member.code, source: member.source(mode) }).collect();
-        let mut emitted = self.emit_nest(&parts, key)?;
+        let mut emitted = self.emit_parts(&parts, key)?;
         if emitted.code.len() > self.buffer.room() {
             self.evict();
-            emitted = self.emit_nest(&parts, key)?;
+            emitted = self.emit_parts(&parts, key)?;
         }
         let base = self.buffer.next();
         if !self.buffer.append(&emitted.code) {
@@ -157,19 +156,6 @@ impl Tier1 {
         self.counters.bytes += emitted.code.len() as u64;
         self.tell(&parts, &emitted.code);
         found
-    }
-
-    fn emit_nest(&self, parts: &[Part<'_>], key: Key) -> Option<crate::emit::Emitted> {
-        let destination = |to: u64| self.destination(to, key);
-        let target = Target {
-            base: self.buffer.next(),
-            thunks: self.thunks,
-            targets: self.blocks.targets(),
-            la57: self.la57,
-            number: self.number,
-            destination: &destination,
-        };
-        emit(parts, &target)
     }
 }
 
