@@ -54,7 +54,10 @@ pub struct Options {
     /// Measure a disk in a guest on each bus instead, on both
     #[arg(long)]
     storage: bool,
-    /// Only these workloads, or buses, separated by commas
+    /// Run compilers, compressors, interpreters and others from a disk instead, on both
+    #[arg(long)]
+    programs: bool,
+    /// Only these workloads, programs or buses, separated by commas
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Write the table as Markdown to a file
@@ -83,6 +86,9 @@ pub fn run(options: &Options) -> Result<()> {
     if options.storage {
         return crate::storage::run(options);
     }
+    if options.programs {
+        return crate::programs::run(options);
+    }
     guests::fetch()?;
     let glassbox = options.binary()?;
     let kernel = guests::kernel("cloud").context("the cloud kernel was not fetched")?;
@@ -102,9 +108,9 @@ pub fn run(options: &Options) -> Result<()> {
     let (mut our_runs, mut their_runs) = (Vec::new(), Vec::new());
     for run in 0..options.runs.max(1) {
         eprintln!("run {} of {}", run + 1, options.runs.max(1));
-        our_runs.push(measure(|| ours(&glassbox, &kernel, &initrd), &names)?);
+        our_runs.push(measure(|| ours(&glassbox, &kernel, &initrd, "512M"), &names)?);
         if peer {
-            their_runs.push(measure(|| qemu(&kernel, &initrd), &names)?);
+            their_runs.push(measure(|| qemu(&kernel, &initrd, "512M"), &names)?);
         }
     }
     let mut table = Table::default();
@@ -170,24 +176,29 @@ fn measure(command: impl Fn() -> Command, names: &[&str]) -> Result<Times> {
     Ok(times)
 }
 
-/// This emulator with 512 MiB and a kernel.
-pub fn ours(glassbox: &Path, kernel: &Path, initrd: &Path) -> Command {
+/// This emulator with so much memory and a kernel.
+pub fn ours(glassbox: &Path, kernel: &Path, initrd: &Path, memory: &str) -> Command {
     let mut command = Command::new(glassbox);
     command.arg("run").arg(kernel).arg("--initrd").arg(initrd);
-    command.args(["--memory", "512M", "--timeout", "1200s"]);
+    command.args(["--memory", memory, "--timeout", "1200s"]);
     command
 }
 
-/// QEMU TCG with 512 MiB and a kernel.
-pub fn qemu(kernel: &Path, initrd: &Path) -> Command {
+/// QEMU TCG with so much memory and a kernel.
+pub fn qemu(kernel: &Path, initrd: &Path, memory: &str) -> Command {
     let mut command = Command::new("qemu-system-x86_64");
-    command.args(["-accel", "tcg", "-cpu", "max", "-m", "512", "-nographic", "-no-reboot"]);
+    command.args(["-accel", "tcg", "-cpu", "max", "-m", memory, "-nographic", "-no-reboot"]);
     command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd);
     command
 }
 
-/// Runs a machine to power-off and reads what it printed.
-pub fn boot(mut command: Command, append: &str) -> Result<Times> {
+/// Runs a machine to power-off and reads the times that it printed.
+pub fn boot(command: Command, append: &str) -> Result<Times> {
+    console(command, append).map(|(times, _)| times)
+}
+
+/// As [`boot`]; returns all that was printed, too.
+pub fn console(mut command: Command, append: &str) -> Result<(Times, String)> {
     command.arg(append_flag(&command)).arg(append);
     let start = Instant::now();
     let child = command
@@ -199,7 +210,7 @@ pub fn boot(mut command: Command, append: &str) -> Result<Times> {
     let watch = peak_memory(child.id());
     let out = child.wait_with_output()?;
     let time = start.elapsed().as_secs_f64();
-    let text = String::from_utf8_lossy(&out.stdout);
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
     if !text.contains("BOOT-OK") {
         bail!("the guest did not boot: {}", out.status);
     }
@@ -208,7 +219,7 @@ pub fn boot(mut command: Command, append: &str) -> Result<Times> {
     if let Some(mebibytes) = watch.join().ok().flatten() {
         times.insert(MEMORY.into(), mebibytes);
     }
-    Ok(times)
+    Ok((times, text))
 }
 
 /// Ours has two dashes.

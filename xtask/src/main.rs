@@ -10,6 +10,7 @@ mod hosts;
 mod initramfs;
 mod oracle;
 mod peer;
+mod programs;
 mod quotes;
 mod roms;
 mod runner;

@@ -20,6 +20,7 @@ const BUSES: [(&str, &[&str]); 4] = [
     ("virtio", &["-device", "virtio-blk-pci,drive=d"]),
     ("nvme", &["-device", "nvme,drive=d,serial=1"]),
 ];
+const MEMORY: &str = "512M";
 /// Bytes of the disk.
 const SIZE: usize = 320 << 20;
 
@@ -36,12 +37,12 @@ pub fn run(options: &Options) -> Result<()> {
     let kernel = guests::kernel("generic").context("the generic kernel was not fetched")?;
     let (initrd, disk) = (initrd()?, disk()?);
     let our_command = |bus: &str| {
-        let mut command = ours(&glassbox, &kernel, &initrd);
+        let mut command = ours(&glassbox, &kernel, &initrd, MEMORY);
         command.arg("--drive").arg(format!("file={},format=raw,bus={bus}", disk.display()));
         command
     };
     let their_command = |device: &[&str]| {
-        let mut command = qemu(&kernel, &initrd);
+        let mut command = qemu(&kernel, &initrd, MEMORY);
         command.arg("-drive").arg(format!("file={},format=raw,if=none,id=d", disk.display()));
         command.args(device);
         command

@@ -14,6 +14,9 @@ const PACKAGES: &str =
     "systemd-sysv,udev,linux-image-amd64,initramfs-tools,login,passwd,dbus,kmod,procps,iproute2,e2fsprogs";
 /// Root's password, and the host name.
 const NAME: &str = "glassbox";
+/// Takes out what nobody reads.
+const LEAN: &str =
+    "rm -rf \"$1\"/var/cache/apt/archives/*.deb \"$1\"/var/lib/apt/lists/* \"$1\"/usr/share/doc";
 /// What would be random in a file system or a partition table, so that images differ
 /// as little as their packages do.
 const IDENTITY: &str = "67626f78-0000-4000-8000-000000000001";
@@ -26,23 +29,27 @@ const ESP_SIZE: u64 = 64 * MIB;
 /// What boot.img leaves of the first sector to the partition table.
 const BOOT_CODE: usize = 440;
 
-/// The root file system as an archive; made once for all disks.
+/// The root file system of the disks that boot.
 fn root_archive() -> Result<PathBuf> {
-    let archive = folder().join("debian-root.tar");
-    let stamp = folder().join("debian-root.tar.recipe");
-    let part = folder().join("debian-root.part.tar");
     let hooks = [
         format!("echo root:{NAME} | chroot \"$1\" chpasswd"),
         format!("echo {NAME} > \"$1/etc/hostname\""),
         "echo 'LABEL=root / ext4 errors=remount-ro 0 1' > \"$1/etc/fstab\"".into(),
-        "rm -rf \"$1\"/var/cache/apt/archives/*.deb \"$1\"/var/lib/apt/lists/* \"$1\"/usr/share/doc".into(),
     ];
-    let recipe = format!("{PACKAGES}\n{}\n", hooks.join("\n"));
+    archive("debian-root", PACKAGES, &hooks)
+}
+
+/// Debian with `packages` as an archive `name`, changed by `hooks`; made once for all disks.
+pub fn archive(name: &str, packages: &str, hooks: &[String]) -> Result<PathBuf> {
+    let file = |ending: &str| folder().join(format!("{name}{ending}"));
+    let (archive, stamp, part) = (file(".tar"), file(".tar.recipe"), file(".part.tar"));
+    let hooks: Vec<&str> = hooks.iter().map(String::as_str).chain([LEAN]).collect();
+    let recipe = format!("{packages}\n{}\n", hooks.join("\n"));
     if archive.exists() && fs::read_to_string(&stamp).is_ok_and(|made_by| made_by == recipe) {
         return Ok(archive);
     }
     let mut command = tool("mmdebstrap", "mmdebstrap")?;
-    command.args(["--quiet", "--variant=minbase", &format!("--include={PACKAGES}")]);
+    command.args(["--quiet", "--variant=minbase", &format!("--include={packages}")]);
     command.args(hooks.iter().map(|hook| format!("--customize-hook={hook}")));
     shell::output(command.arg("bookworm").arg(&part))?;
     fs::rename(part, &archive)?;
@@ -50,11 +57,17 @@ fn root_archive() -> Result<PathBuf> {
     Ok(archive)
 }
 
+/// Unpacks an archive into a folder.
+pub fn unpack(archive: &Path, to: &Path) -> Result<()> {
+    shell::output(tool("tar", "tar")?.arg("-xf").arg(archive).arg("-C").arg(to))?;
+    Ok(())
+}
+
 /// The root file system, unpacked, with GRUB's configuration in it.
 fn root_folder(scratch: &Path) -> Result<PathBuf> {
     let root = scratch.join("root");
     fs::create_dir(&root)?;
-    shell::output(tool("tar", "tar")?.arg("-xf").arg(root_archive()?).arg("-C").arg(&root))?;
+    unpack(&root_archive()?, &root)?;
     let modules = fs::read_dir(root.join("lib/modules"))?;
     let version = modules.flatten().next().context("the root file system has no kernel")?.file_name();
     let version = version.to_string_lossy();
@@ -74,12 +87,12 @@ fn root_folder(scratch: &Path) -> Result<PathBuf> {
     Ok(root)
 }
 
-/// Puts the root file system into `disk` at byte `start`.
-fn write_root(disk: &Path, root: &Path, start: u64) -> Result<()> {
+/// Puts the files under `root` into a file system of `size` bytes in `disk` at byte `start`.
+pub fn write_root(disk: &Path, root: &Path, start: u64, size: u64) -> Result<()> {
     let mut command = tool("mke2fs", "e2fsprogs")?;
     command.args(["-q", "-t", "ext4", "-L", "root", "-U", IDENTITY, "-E"]);
     command.args([&format!("offset={start},hash_seed={IDENTITY}"), "-d"]);
-    shell::output(command.arg(root).arg(disk).arg(format!("{}K", ROOT_SIZE >> 10)))?;
+    shell::output(command.arg(root).arg(disk).arg(format!("{}K", size >> 10)))?;
     Ok(())
 }
 
@@ -110,7 +123,7 @@ pub fn bios_disk(to: &Path) -> Result<()> {
     let scratch = scratch()?;
     let disk = scratch.path().join("disk.raw");
     File::create(&disk)?.set_len(ROOT_START + ROOT_SIZE + MIB)?;
-    write_root(&disk, &root_folder(scratch.path())?, ROOT_START)?;
+    write_root(&disk, &root_folder(scratch.path())?, ROOT_START, ROOT_SIZE)?;
     let table =
         format!("label: dos\nlabel-id: 0x67626f78\n{},{},L,*\n", ROOT_START / SECTOR, ROOT_SIZE / SECTOR);
     partition(&disk, &table)?;
@@ -133,7 +146,7 @@ pub fn efi_disk(to: &Path) -> Result<()> {
     let disk = scratch.path().join("disk.raw");
     let root_start = ROOT_START + ESP_SIZE;
     File::create(&disk)?.set_len(root_start + ROOT_SIZE + MIB)?;
-    write_root(&disk, &root_folder(scratch.path())?, root_start)?;
+    write_root(&disk, &root_folder(scratch.path())?, root_start, ROOT_SIZE)?;
     let sectors = |bytes: u64| bytes / SECTOR;
     partition(
         &disk,

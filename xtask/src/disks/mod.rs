@@ -4,6 +4,7 @@
 mod debian;
 mod grub;
 mod installer;
+mod programs;
 mod ready_made;
 
 use crate::apt::{self, Apt};
@@ -26,6 +27,20 @@ const DEBIAN: &str = include_str!("debian.rs");
 const INSTALLER: &str = include_str!("installer.rs");
 const GRUB: &str = include_str!("grub.rs");
 const READY_MADE: &str = include_str!("ready_made.rs");
+/// Not one of those that tests boot.
+const PROGRAMS: Image = Image {
+    file: "programs.img",
+    build: programs::disk,
+    recipe: concat!(
+        include_str!("programs.rs"),
+        include_str!("../../../benches/guest/programs/run.sh"),
+        include_str!("../../../benches/guest/programs/work.js"),
+        include_str!("../../../benches/guest/programs/work.lua"),
+        include_str!("../../../benches/guest/programs/work.pl"),
+        include_str!("../../../benches/guest/programs/work.py"),
+        include_str!("../../../benches/guest/programs/work.sql"),
+    ),
+};
 
 const IMAGES: &[Image] = &[
     Image { file: "debian.qcow2", build: debian::bios_disk, recipe: DEBIAN },
@@ -81,6 +96,20 @@ pub fn build(wanted: Option<&[&str]>) -> Result<()> {
         result = result.and(built);
     }
     result
+}
+
+/// The disk of `cargo xtask bench --programs`, made if need be.
+///
+/// # Errors
+/// As [`build`].
+pub fn programs() -> Result<PathBuf> {
+    let folder = folder();
+    fs::create_dir_all(&folder)?;
+    if !PROGRAMS.is_current(&folder) {
+        eprintln!("making {}", PROGRAMS.file);
+        make(&folder, &PROGRAMS)?;
+    }
+    Ok(folder.join(PROGRAMS.file))
 }
 
 /// Under another name first: an image that is there is whole.

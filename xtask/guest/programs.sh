@@ -1,0 +1,19 @@
+#!/bin/busybox sh
+# Loads the driver of the disk, and runs the programs on it with a /tmp in memory.
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in /module-*; do
+    insmod "$module" || echo "GUEST-FAILED: $module"
+done
+echo "BOOT-OK $(uname -r)"
+mkdir /disk
+mount -t ext4 -o ro /dev/vda /disk || echo "GUEST-FAILED: mount"
+mount --bind /dev /disk/dev
+mount -t proc proc /disk/proc
+mount -t tmpfs tmpfs /disk/tmp
+export PATH=/usr/bin:/usr/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8
+chroot /disk /bin/sh /work/run.sh $(echo $bench | tr , ' ')
+poweroff -f
