@@ -3,20 +3,22 @@
 
 mod alone;
 mod nest;
+mod wanted;
 
 use crate::JitStats;
 use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key, neighbour};
 use crate::emit::host::thunks::{self, Thunks};
-use crate::emit::host::{SEGMENTS, Target, emit, forms, jump, link};
-use crate::emit::{Destination, Emitted, Part, reason};
+use crate::emit::host::{CROSSING, SEGMENTS, Target, emit, forms, jump, link};
+use crate::emit::{Destination, Emitted, Part, SecondPage, reason};
 use crate::ir::Code;
-use crate::lift::{Forms, Mode, Segmented, Source, casts_shadow, lift};
+use crate::lift::{Forms, Mode, Segmented, casts_shadow, lift};
 use crate::opt::optimise;
 use glassbox_cpu::{Block, Cpu, Exception, Exit, HotCode, Interpreter, Op, SegReg};
 use glassbox_x86_spec::control::Cr4;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
+use wanted::Wanted;
 
 /// Everything but the interpreter below.
 pub(crate) struct Tier1 {
@@ -131,7 +133,8 @@ impl Jit {
 /// How a block is lifted in the mode that `cpu` is in, if at all.
 fn lift_mode(cpu: &Cpu, block: &Block) -> Option<Mode> {
     // What is fetched from outside of RAM may be different the next time.
-    if block.second_page.is_some() || block.start >= cpu.memory.host_len() {
+    let outside = |at: u64| at >= cpu.memory.host_len();
+    if outside(block.start) || block.second_page.is_some_and(|second| !CROSSING || outside(second)) {
         return None;
     }
     if block.mode.is_64bit() {
@@ -147,7 +150,8 @@ fn lift_mode(cpu: &Cpu, block: &Block) -> Option<Mode> {
     let last = if code32 { u64::from(u32::MAX) } else { 0xFFFF };
     let fits = cpu.state.rip + block.code_bytes() + LONGEST_INSTRUCTION <= last;
     let stack = stack32 || !key.is_compatible();
-    (SEGMENTS && fits && stack).then_some(Mode::Segmented(Segmented {
+    let whole = block.second_page.is_none();
+    (SEGMENTS && fits && stack && whole).then_some(Mode::Segmented(Segmented {
         code32,
         stack32,
         flat_data: mode.is_flat(),
@@ -197,7 +201,8 @@ impl HotCode for Tier1 {
         };
         self.follow_paging(cpu);
         let key = key_of(cpu, block);
-        let index = match self.blocks.find(key) {
+        let known = self.blocks.find(key);
+        let index = match known.filter(|index| self.blocks.get(*index).second == block.second_page) {
             Some(index) if self.stopped.take() == Some(rip) => {
                 self.sampled(cpu, index, mode).unwrap_or(index)
             }
@@ -206,7 +211,7 @@ impl HotCode for Tier1 {
                 self.link = None;
                 return None;
             }
-            None => self.compile(cpu, block, mode, key)?,
+            None => self.compile(cpu, block, mode)?,
         };
         // One that goes on into a shadow is longer than the interpreter's.
         if self.blocks.get(index).ops.len() as u64 > end - cpu.state.retired {
@@ -274,16 +279,21 @@ impl Tier1 {
         self.counters.links += 1;
     }
 
-    fn compile(&mut self, cpu: &mut Cpu, block: &Block, mode: Mode, key: Key) -> Option<BlockId> {
+    fn compile(&mut self, cpu: &mut Cpu, block: &Block, mode: Mode) -> Option<BlockId> {
         let began = Instant::now();
         let ops = with_shadow(cpu, block);
+        let wanted = Wanted::new(cpu, block, &ops, mode);
+        let Wanted { key, second, .. } = wanted;
+        // There may be one that runs into another page.
+        if let Some((code, dead)) = self.blocks.retire(key) {
+            self.bury(code, dead);
+        }
         self.number = self.number % i32::MAX + 1;
-        let (base, emitted) = self.place(cpu, &ops, mode, key)?;
+        let (base, emitted) = self.place(cpu, wanted)?;
         if self.dump.is_some() {
             let code = std::mem::take(&mut self.code);
             let bytes = std::mem::take(&mut self.bytes);
-            let source = Source { bytes: &bytes, ops: &ops, rip: key.0, mode };
-            self.tell(&[Part { code: &code, source }], &emitted.code);
+            self.tell(&[Part { code: &code, source: wanted.source(&bytes) }], &emitted.code);
             (self.code, self.bytes) = (code, bytes);
         }
         self.counters.blocks += 1;
@@ -292,7 +302,7 @@ impl Tier1 {
         self.counters.bytes += emitted.code.len() as u64;
         let len = ops.last().map_or(0, |op| u64::from(op.end));
         let dead = base + emitted.entries.first()?.dead;
-        let block = Compiled { key, len, code: base, dead, ops, nest: 0, samples: 0, target: None };
+        let block = Compiled { key, len, second, code: base, dead, ops, nest: 0, samples: 0, target: None };
         let index = self.blocks.insert(block);
         self.counters.compile_s += began.elapsed().as_secs_f64();
         Some(index)
@@ -300,11 +310,11 @@ impl Tier1 {
 
     /// Assembles a block and puts it into the buffer, where the oldest code makes room
     /// if need be. Returns its host address.
-    fn place(&mut self, cpu: &Cpu, ops: &[Op], mode: Mode, key: Key) -> Option<(usize, Emitted)> {
-        let mut emitted = self.assemble(cpu, ops, mode, key)?;
+    fn place(&mut self, cpu: &Cpu, wanted: Wanted<'_>) -> Option<(usize, Emitted)> {
+        let mut emitted = self.assemble(cpu, wanted)?;
         if emitted.code.len() > self.buffer.room() {
             self.evict();
-            emitted = self.assemble(cpu, ops, mode, key)?;
+            emitted = self.assemble(cpu, wanted)?;
         }
         let base = self.buffer.next();
         self.buffer.append(&emitted.code).then_some((base, emitted))
@@ -332,18 +342,16 @@ impl Tier1 {
     }
 
     /// Host code of a block, for the end of the buffer.
-    fn assemble(&mut self, cpu: &Cpu, ops: &[Op], mode: Mode, key: Key) -> Option<Emitted> {
-        let (rip, start, _) = key;
-        self.bytes.resize(ops.last().map_or(0, |op| usize::from(op.end)), 0);
-        cpu.memory.read_slice_at(start, &mut self.bytes);
-        let source = Source { bytes: &self.bytes, ops, rip, mode };
+    fn assemble(&mut self, cpu: &Cpu, wanted: Wanted<'_>) -> Option<Emitted> {
+        wanted.read(cpu, &mut self.bytes);
+        let source = wanted.source(&self.bytes);
         lift(source, &mut self.forms, &mut self.code);
         optimise(&mut self.code);
-        self.emit_parts(&[Part { code: &self.code, source }], key)
+        self.emit_parts(&[Part { code: &self.code, source }], wanted.key, wanted.second_page())
     }
 
     /// Emits one block, or several together, to where the buffer goes on.
-    fn emit_parts(&self, parts: &[Part<'_>], key: Key) -> Option<Emitted> {
+    fn emit_parts(&self, parts: &[Part<'_>], key: Key, second: Option<SecondPage>) -> Option<Emitted> {
         let destination = |to: u64| self.destination(to, key);
         let target = Target {
             base: self.buffer.next(),
@@ -351,6 +359,7 @@ impl Tier1 {
             targets: self.blocks.targets(),
             la57: self.la57,
             number: self.number,
+            second,
             destination: &destination,
         };
         emit(parts, &target)
@@ -394,10 +403,10 @@ impl Tier1 {
     pub(crate) fn describe(&mut self, cpu: &Cpu, block: &Block, rip: u64) -> String {
         let key = (rip, block.start, cpu.code_key().number());
         let Some(mode) = lift_mode(cpu, block) else { return String::new() };
-        match self.assemble(cpu, &block.ops, mode, key) {
+        let wanted = Wanted { ops: &block.ops, mode, key, second: block.second_page };
+        match self.assemble(cpu, wanted) {
             Some(emitted) => {
-                let source = Source { bytes: &self.bytes, ops: &block.ops, rip, mode };
-                text(&[Part { code: &self.code, source }], &emitted.code)
+                text(&[Part { code: &self.code, source: wanted.source(&self.bytes) }], &emitted.code)
             }
             None => String::new(),
         }

@@ -6,6 +6,7 @@ mod programs;
 mod segments;
 
 use super::*;
+use crate::lift::Source;
 use glassbox_benches::{CODE, machine};
 use glassbox_cpu::{LazyFlags, X87Register};
 use glassbox_memory::Gpa;

@@ -5,7 +5,7 @@ use crate::decode::{self, Decoded, MAX_BLOCK_BYTES, MAX_BLOCK_OPS, MAX_INSTRUCTI
 use crate::mmu::Access;
 use crate::op::Op;
 use crate::state::{REG_BLOCK, SegReg};
-use crate::{Activity, Cpu, Exception};
+use crate::{Activity, Cpu, Exception, Mode};
 use glassbox_memory::{CodeWatcher, Gva, PAGE_MASK, PAGE_SIZE};
 use glassbox_x86_spec::control::Flags;
 use glassbox_x86_spec::control::{dr6, dr7};
@@ -317,7 +317,7 @@ impl Interpreter {
             && let Some(id) = self.cache.find(start, cpu.mode)
             && let Some(block) = self.cache.get(id)
             && (cpu.mode.is_64bit() || cpu.in_code_limit(block))
-            && block.second_page.is_none()
+            && block.second_page.is_none_or(|second| cpu.fetches(next_page(cpu.mode, gva), second))
         {
             return Ok(id);
         }
@@ -340,7 +340,7 @@ impl Interpreter {
             && (cpu.mode.is_64bit() || cpu.in_code_limit(block))
         {
             let Some(second) = block.second_page else { return Ok(id) };
-            let next = (gva & PAGE_MASK).wrapping_add(PAGE_SIZE) & cpu.mode.rip_mask();
+            let next = next_page(cpu.mode, gva);
             if self.fetch_page(cpu, next)? == Some(second) {
                 return Ok(id);
             }
@@ -425,6 +425,11 @@ impl Interpreter {
 /// Faults in a row, or entries of one string instruction, before a run ends.
 const MAX_STALLED: u32 = 1 << 16;
 
+/// The page behind that of `gva`.
+fn next_page(mode: Mode, gva: u64) -> u64 {
+    (gva & PAGE_MASK).wrapping_add(PAGE_SIZE) & mode.rip_mask()
+}
+
 /// A RAM offset that no RAM has.
 const UNCACHED: u64 = 1 << 58;
 
@@ -437,6 +442,13 @@ impl Cpu {
         } else {
             self.state.rip.wrapping_add(self.state.segs[SegReg::Cs as usize].base) & 0xFFFF_FFFF
         }
+    }
+
+    /// Whether the TLB says that fetches at `gva` are answered by RAM at `offset`.
+    #[inline(always)]
+    fn fetches(&self, gva: u64, offset: u64) -> bool {
+        let entry = self.tlb.entry(gva);
+        entry.exec == self.tlb.tag(gva) && gva.wrapping_add(entry.addend) == offset
     }
 
     /// Notes that `len` bytes at RAM offset `at` are code, which is not written to unseen.

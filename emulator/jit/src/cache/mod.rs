@@ -5,7 +5,7 @@ mod buffer;
 pub use buffer::CodeBuffer;
 
 use glassbox_cpu::Op;
-use glassbox_memory::PAGE_SHIFT;
+use glassbox_memory::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
@@ -73,6 +73,8 @@ pub struct Compiled {
     pub key: Key,
     /// Bytes of guest code.
     pub len: u64,
+    /// RAM offset of the page that it runs into.
+    pub second: Option<u64>,
     /// Host address of its first instruction.
     pub code: usize,
     /// Host address of the exit that a dead block's entry jumps to.
@@ -93,8 +95,20 @@ impl Compiled {
         self.key.1
     }
 
+    /// The pages of RAM that it is in.
+    fn pages(&self) -> impl Iterator<Item = u64> {
+        [Some(self.start()), self.second].into_iter().flatten().map(|offset| offset >> PAGE_SHIFT)
+    }
+
     fn touches(&self, start: u64, len: u64) -> bool {
-        self.start() < start + len && start < self.start() + self.len
+        let meets = |at: u64, bytes: u64| at < start + len && start < at + bytes;
+        match self.second {
+            None => meets(self.start(), self.len),
+            Some(second) => {
+                let in_page = PAGE_SIZE - (self.start() & !PAGE_MASK);
+                meets(self.start(), in_page) || meets(second, self.len.saturating_sub(in_page))
+            }
+        }
     }
 }
 
@@ -119,6 +133,16 @@ impl Hasher for AddressHasher {
 
     fn write_u8(&mut self, n: u8) {
         self.write_u64(u64::from(n));
+    }
+}
+
+/// Takes blocks out of a page's list.
+fn unlist(by_page: &mut Map<u64, Vec<BlockId>>, page: u64, is_gone: impl Fn(&BlockId) -> bool) {
+    if let Some(ids) = by_page.get_mut(&page) {
+        ids.retain(|id| !is_gone(id));
+        if ids.is_empty() {
+            by_page.remove(&page);
+        }
     }
 }
 
@@ -220,12 +244,8 @@ impl Blocks {
             if self.by_key.get(&block.key).is_some_and(|id| id.region as usize == which) {
                 self.by_key.remove(&block.key);
             }
-            let page = block.start() >> PAGE_SHIFT;
-            if let Some(ids) = self.by_page.get_mut(&page) {
-                ids.retain(|id| id.region as usize != which);
-                if ids.is_empty() {
-                    self.by_page.remove(&page);
-                }
+            for page in block.pages() {
+                unlist(&mut self.by_page, page, |id| id.region as usize == which);
             }
         }
         for target in self.targets.iter_mut().filter(|target| code.contains(&(target.code as usize))) {
@@ -294,8 +314,9 @@ impl Blocks {
     /// entry and dead exit.
     pub fn retire(&mut self, key: Key) -> Option<(usize, usize)> {
         let id = self.by_key.remove(&key)?;
-        if let Some(ids) = self.by_page.get_mut(&(key.1 >> PAGE_SHIFT)) {
-            ids.retain(|other| *other != id);
+        let block = &self.regions[id.region as usize].blocks[id.number as usize];
+        for page in block.pages() {
+            unlist(&mut self.by_page, page, |other| *other == id);
         }
         Some(self.forget(id))
     }
@@ -322,7 +343,9 @@ impl Blocks {
         let blocks = &mut self.regions[self.current].blocks;
         let id = BlockId { region: self.current as u32, number: blocks.len() as u32 };
         self.by_key.insert(block.key, id);
-        self.by_page.entry(block.start() >> PAGE_SHIFT).or_default().push(id);
+        for page in block.pages() {
+            self.by_page.entry(page).or_default().push(id);
+        }
         blocks.push(block);
         id
     }
@@ -375,6 +398,9 @@ impl Blocks {
             if self.by_key.get(&block.key) == Some(&id) {
                 self.by_key.remove(&block.key);
             }
+            for other in block.pages().filter(|other| *other != page) {
+                unlist(&mut self.by_page, other, |listed| *listed == id);
+            }
             entries.push(self.forget(id));
         }
         entries
@@ -403,6 +429,7 @@ mod tests {
         Compiled {
             key: (rip, rip, 0),
             len: 4,
+            second: None,
             code,
             dead: code + 8,
             ops: Arc::default(),

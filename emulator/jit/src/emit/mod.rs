@@ -27,6 +27,15 @@ pub enum Destination {
     Far,
 }
 
+/// The page that a block's only instruction runs into: it is looked for before the block runs.
+#[derive(Clone, Copy, Debug)]
+pub struct SecondPage {
+    /// Its linear address.
+    pub linear: u64,
+    /// RAM offset of what has to be there.
+    pub offset: u64,
+}
+
 /// What a back end gets besides a block, with its shared code.
 pub struct Target<'a, Thunks> {
     /// Where the code will be executed.
@@ -39,6 +48,8 @@ pub struct Target<'a, Thunks> {
     pub la57: bool,
     /// Number of the block: positive, and another one each time.
     pub number: i32,
+    /// Where the rest of a block that crosses into another page is.
+    pub second: Option<SecondPage>,
     /// Where branches lead.
     pub destination: &'a dyn Fn(u64) -> Destination,
 }

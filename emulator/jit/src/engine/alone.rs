@@ -1,6 +1,6 @@
 //! Blocks that are compiled, run once and forgotten: for comparing engines.
 
-use super::{Jit, Tier1, key_of, lift_mode};
+use super::{Jit, Tier1, Wanted, lift_mode};
 use glassbox_cpu::{Activity, Block, Cpu, Exception};
 
 impl Jit {
@@ -41,8 +41,8 @@ impl Tier1 {
     pub(crate) fn run_alone(&mut self, cpu: &mut Cpu, block: &Block) -> bool {
         let Some(mode) = lift_mode(cpu, block).filter(|_| !cpu.needs_slow_access()) else { return false };
         self.follow_paging(cpu);
-        let key = key_of(cpu, block);
-        let Some((code, _)) = self.place(cpu, &block.ops, mode, key) else { return false };
+        let wanted = Wanted::new(cpu, block, &block.ops, mode);
+        let Some((code, _)) = self.place(cpu, wanted) else { return false };
         self.counters.blocks += 1;
         self.counters.instructions += block.ops.len() as u64;
         self.counters.interpreted += u64::from(self.code.interpreted);

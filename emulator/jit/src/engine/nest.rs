@@ -105,8 +105,11 @@ impl Tier1 {
 
     /// A compiled block lifted again, if it can be part of a nest.
     fn member(&mut self, key: Key, cpu: &Cpu, mode: Mode) -> Option<Member> {
-        let id = self.blocks.find(key)?;
-        let ops = Arc::clone(&self.blocks.get(id).ops);
+        let block = self.blocks.get(self.blocks.find(key)?);
+        if block.second.is_some() {
+            return None;
+        }
+        let ops = Arc::clone(&block.ops);
         let mut bytes = vec![0; ops.last().map_or(0, |op| usize::from(op.end))];
         cpu.memory.read_slice_at(key.1, &mut bytes);
         let mut member = Member { key, ops, bytes, code: Code::default(), next: [None; 2] };
@@ -122,10 +125,10 @@ impl Tier1 {
         self.number = self.number % i32::MAX + 1;
         let parts: Vec<Part<'_>> =
             members.iter().map(|member| Part { code: &member.code, source: member.source(mode) }).collect();
-        let mut emitted = self.emit_parts(&parts, key)?;
+        let mut emitted = self.emit_parts(&parts, key, None)?;
         if emitted.code.len() > self.buffer.room() {
             self.evict();
-            emitted = self.emit_parts(&parts, key)?;
+            emitted = self.emit_parts(&parts, key, None)?;
         }
         let base = self.buffer.next();
         if !self.buffer.append(&emitted.code) {
@@ -139,6 +142,7 @@ impl Tier1 {
             let id = self.blocks.insert(Compiled {
                 key: member.key,
                 len: member.bytes.len() as u64,
+                second: None,
                 code: base + entry.at,
                 dead: base + entry.dead,
                 ops: Arc::clone(&member.ops),

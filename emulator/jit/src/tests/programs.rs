@@ -1,6 +1,6 @@
 //! Programs of several blocks that change what compiled loops remember.
 
-use super::compare_programs;
+use super::{Jit, compare_programs, machine};
 
 #[test]
 fn a_loop_forgets_its_translations_when_a_page_moves() {
@@ -150,6 +150,56 @@ fn a_return_leads_into_the_page_that_is_there_by_now() {
         put(at, &[0xE8, 0xFB, 0xB0, 0xFF, 0xFF, 0x48, 0x83, 0xC3, by, 0xC3]);
     }
     for count in [300, 777, 1001, 1800] {
+        compare_programs(&code, count);
+    }
+}
+
+/// A loop whose `add rbx, imm32` is the only instruction that crosses from page 100000h
+/// to page 101000h; `behind` follows it there.
+fn crossing(behind: &[u8]) -> Vec<u8> {
+    let mut code = vec![0x90; 0x7000];
+    let mut put = |at: usize, bytes: &[u8]| code[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, &[0xE9, 0xF8, 0x0F, 0, 0]); // jmp 100FFDh
+    for page in [0x1000, 0x2000] {
+        put(page - 3, &[0x48, 0x81, 0xC3, 1, 0, 0, (page >> 12) as u8]); // add rbx, imm32
+        put(page + 4, behind);
+        let turns = page + 4 + behind.len();
+        put(turns, &[0x49, 0xFF, 0xCF, 0x0F, 0x85]); // dec r15; jnz 100FFDh
+        put(turns + 5, &(0xFFD - 0x1000 - (turns as i32 - page as i32 + 9)).to_le_bytes());
+        put(turns + 9, &[0xEB, 0xFE]); // jmp $
+    }
+    code
+}
+
+#[test]
+fn an_instruction_that_crosses_into_another_page_is_compiled() {
+    let code = crossing(&[]);
+    compare_programs(&code, 500);
+    let mut cpu = machine(&code);
+    cpu.state.regs[15] = 100_000;
+    let mut jit = Jit::new(1 << 20).unwrap();
+    jit.run(&mut cpu, 100_000);
+    assert!(jit.counters().retired > 99_000, "{:?}", jit.counters());
+}
+
+#[test]
+fn an_instruction_that_crosses_into_another_page_is_rewritten_there() {
+    // xor byte [101001h], 5: in its constant
+    let code = crossing(&[0x80, 0x34, 0x25, 1, 0x10, 0x10, 0, 5]);
+    for count in [400, 777, 900] {
+        compare_programs(&code, count);
+    }
+}
+
+#[test]
+fn an_instruction_crosses_into_the_page_that_is_there_by_now() {
+    let code = crossing(&[
+        0x41, 0xF6, 0xC7, 0x1F, // test r15b, 31: every 32nd round
+        0x75, 0x13, // jnz +19
+        0x81, 0x34, 0x25, 0x08, 0x08, 0x21, 0, 0, 0x30, 0, 0, // xor dword [entry of 101000h], 3000h
+        0x0F, 0x01, 0x3C, 0x25, 0, 0x10, 0x10, 0, // invlpg [101000h]
+    ]);
+    for count in [300, 777, 1200] {
         compare_programs(&code, count);
     }
 }

@@ -253,6 +253,9 @@ impl Emitter<'_> {
 /// Code in segments is compiled: not here.
 pub const SEGMENTS: bool = false;
 
+/// The interpreter runs instructions that cross into another page.
+pub const CROSSING: bool = false;
+
 /// The forms that the lifter may take for [`Inst::Native`].
 pub fn forms() -> Forms {
     Forms::translated(vectors::translates)

@@ -5,11 +5,12 @@ use super::flags::FlagState;
 use super::map::{FUEL, RAX, RCX, RDX};
 use super::{Emitter, Outline, slot};
 use crate::cache::target_slot;
-use crate::emit::{Destination, reason};
+use crate::emit::{Destination, SecondPage, reason};
 use crate::ir::{Code, Cond, Reg, Size, T0};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::Op;
 use glassbox_cpu::compiled::layout;
+use glassbox_memory::PAGE_SHIFT;
 
 /// Where an interpreted op goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,28 @@ impl Emitter<'_> {
                 dynasm!(self.asm; .arch x64; mov BYTE [r15 + layout::LOOP_ROUND as i32], 0);
             }
         }
+    }
+
+    /// Refuses to begin unless the page that the block runs into is the one it was
+    /// compiled for.
+    pub fn check_second_page(&mut self, second: SecondPage) {
+        let SecondPage { linear, offset } = second;
+        let index = (linear >> PAGE_SHIFT) as usize & (layout::ENTRIES - 1);
+        let entry = (index << layout::ENTRY_SHIFT) as i32;
+        dynasm!(self.asm; .arch x64; mov rax, [r15 + layout::TLB_TABLE as i32]);
+        self.constant(RCX, linear);
+        dynasm!(self.asm
+            ; .arch x64
+            ; or rcx, [r15 + layout::TLB_GENERATION as i32]
+            ; cmp rcx, [rax + entry + layout::ENTRY_EXEC as i32]
+            ; jne =>self.refused
+        );
+        self.constant(RCX, offset.wrapping_sub(linear));
+        dynasm!(self.asm
+            ; .arch x64
+            ; cmp rcx, [rax + entry + layout::ENTRY_ADDEND as i32]
+            ; jne =>self.refused
+        );
     }
 
     /// Before any way out: flags and vectors are in memory.
@@ -406,12 +429,12 @@ impl Emitter<'_> {
         self.void_sites();
     }
 
-    /// Emits how the running block does not begin: offset of the exit to patch its
+    /// Emits how the running block, which may cross into another page, does not begin: offset of the exit to patch its
     /// entry with when it dies.
-    pub fn refusals(&mut self) -> usize {
+    pub fn refusals(&mut self, crosses: bool) -> usize {
         let count = self.source.ops.len() as i32;
         let simd = self.uses.sse || self.uses.float || self.uses.avx || self.x87_plan.is_some();
-        if simd || self.source.mode.bounds_code() {
+        if simd || crosses || self.source.mode.bounds_code() {
             dynasm!(self.asm; .arch x64; =>self.refused; add Rq(FUEL), DWORD count);
             let exit = self.asm.new_dynamic_label();
             self.leave_with(exit, self.source.rip, reason::REFUSED, None);

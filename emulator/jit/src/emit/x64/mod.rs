@@ -220,10 +220,13 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
     let mut entries = Vec::new();
     if parts.len() == 1 {
         e.prologue(code);
+        if let Some(second) = target.second {
+            e.check_second_page(second);
+        }
         e.head(0);
         e.body(code);
         e.behind();
-        entries.push(Entry { at: 0, dead: e.refusals() });
+        entries.push(Entry { at: 0, dead: e.refusals(target.second.is_some()) });
     } else {
         for part in 0..parts.len() {
             entries.push(e.entry(part));
@@ -405,6 +408,9 @@ impl Emitter<'_> {
 
 /// Code in segments is compiled.
 pub const SEGMENTS: bool = true;
+
+/// Instructions that cross into another page are compiled.
+pub const CROSSING: bool = true;
 
 /// The forms that this processor executes as they are.
 pub fn forms() -> Forms {

@@ -102,7 +102,7 @@ impl Emitter<'_> {
         self.prologue(self.parts[part].code);
         let label = self.heads[part].label;
         dynasm!(self.asm; .arch x64; jmp =>label);
-        Entry { at, dead: self.refusals() }
+        Entry { at, dead: self.refusals(false) }
     }
 
     /// Goes on in a block of the same loop; `last` if nothing of this one follows.

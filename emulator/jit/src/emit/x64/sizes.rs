@@ -26,6 +26,7 @@ fn emitted(bytes: &[u8]) -> usize {
         targets: 0x2000_0000,
         la57: false,
         number: 1,
+        second: None,
         destination: &|_| Destination::Linkable,
     };
     emit(&[Part { code: &code, source }], &target).expect("the block is emitted").code.len()
