@@ -93,7 +93,8 @@ impl Native {
 
     /// Only general-purpose registers and memory.
     fn is_general(&self) -> bool {
-        self.fields().iter().all(|f| matches!(f.file, File::None | File::General | File::Cell))
+        let vectors = |f: &Field| matches!(f.file, File::Xmm | File::Ymm);
+        !self.fields().iter().any(vectors) && self.fields().iter().any(|f| f.file == File::General)
     }
 
     /// Whether it writes general-purpose register `n`.
@@ -266,7 +267,12 @@ impl Forms {
         let scan = matches!(i.mnemonic(), Mnemonic::Bsf | Mnemonic::Bsr);
         let executes = self.translates.is_none_or(|translates| translates(i.code()))
             && (scan || features.iter().all(|f| wanted(f) && (self.supports)(*f)));
-        if !executes || excluded(i.mnemonic()) {
+        let excluded = match i.mnemonic() {
+            // It clears what a host of another architecture keeps in memory.
+            Mnemonic::Vzeroupper => self.translates.is_none(),
+            mnemonic => excluded(mnemonic),
+        };
+        if !executes || excluded {
             return None;
         }
         let mut operands = [(Slot::None, File::None, 0); 5];
@@ -542,7 +548,7 @@ fn is_float(i: &Instruction) -> bool {
         let name = name.strip_prefix('V').unwrap_or(name);
         ["P", "Mov", "And", "Or", "Xor", "Unpck", "Shuf", "Blend", "Insert", "Extract", "Broadcast"]
             .iter()
-            .chain(&["Perm", "Aes", "Sha", "Lddqu", "Gf2", "Test"])
+            .chain(&["Perm", "Aes", "Sha", "Lddqu", "Gf2", "Test", "Zero"])
             .any(|prefix| name.starts_with(prefix))
     };
     let general = matches!(

@@ -2,14 +2,16 @@
 
 use super::encode::{Field, op};
 use super::flags::{Asked, FlagState};
-use super::map::{ADDRESS, FUEL, INDEX, OTHER, THIRD, VALUE, host};
+use super::map::{ADDRESS, FUEL, GENERATION, INDEX, OTHER, TABLE, THIRD, VALUE, host};
+use super::vectors::Vectors;
 use super::{Emitter, Outline};
 use crate::cache::target_slot;
-use crate::emit::{Destination, reason};
+use crate::emit::{Destination, SecondPage, reason};
 use crate::ir::{Address, Cond, Reg, Size};
 use crate::lift::Mode;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
+use glassbox_memory::PAGE_SHIFT;
 
 /// RSP.
 const STACK: Reg = 4;
@@ -24,9 +26,44 @@ impl Emitter<'_> {
             ; subs X(FUEL), XSP(FUEL), count
             ; b.lt =>self.blocked
         );
-        if self.sse {
-            self.check_sse();
+        if self.uses.avx {
+            self.check_ready(layout::AVX_READY);
         }
+        if self.uses.float {
+            let (from, back) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
+            self.load_field(Size::B8, VALUE, layout::FLOAT_READY);
+            dynasm!(self.asm; .arch aarch64; cbz W(VALUE), =>from; =>back);
+            self.outlines.push(Outline::Float { from, back });
+        } else if self.uses.sse {
+            self.check_ready(layout::SSE_READY);
+        }
+    }
+
+    /// Refuses to begin unless the page that the block runs into is the one it was
+    /// compiled for.
+    pub fn check_second_page(&mut self, second: SecondPage) {
+        let SecondPage { linear, offset } = second;
+        let refused = self.refused;
+        let index = (linear >> PAGE_SHIFT) as usize & (layout::ENTRIES - 1);
+        self.constant(INDEX, (index << layout::ENTRY_SHIFT) as u64);
+        self.rrr(op::ADD, true, INDEX, TABLE, INDEX);
+        self.constant(OTHER, linear);
+        self.rrr(op::ORR, true, OTHER, OTHER, GENERATION);
+        let found = [(layout::ENTRY_EXEC, None), (layout::ENTRY_ADDEND, Some(offset.wrapping_sub(linear)))];
+        for (field, wanted) in found {
+            if let Some(wanted) = wanted {
+                self.constant(OTHER, wanted);
+            }
+            self.load_at(Size::B64, VALUE, INDEX, field);
+            self.rrr(op::SUB, true, VALUE, VALUE, OTHER);
+            dynasm!(self.asm; .arch aarch64; cbnz X(VALUE), =>refused);
+        }
+    }
+
+    /// Before any way out: flags and vectors are in memory.
+    fn settle(&mut self) {
+        self.flags_to_memory();
+        self.clean_vectors();
     }
 
     /// Leaves for an address on a straight way: flags are in memory.
@@ -69,12 +106,12 @@ impl Emitter<'_> {
     }
 
     pub fn jump(&mut self, target: u64) {
-        self.flags_to_memory();
+        self.settle();
         self.leave_to(target);
     }
 
     pub fn branch(&mut self, cc: Cond, to: u64, next: u64) {
-        self.flags_to_memory();
+        self.settle();
         let taken = self.asm.new_dynamic_label();
         match self.condition(cc) {
             Asked::Host(cc) => self.branch_if(cc, taken),
@@ -106,7 +143,7 @@ impl Emitter<'_> {
     }
 
     pub fn branch_zero(&mut self, of: Reg, size: Size, zero: bool, to: u64, next: u64) {
-        self.flags_to_memory();
+        self.settle();
         let taken = self.asm.new_dynamic_label();
         self.extract(Field::Unsigned, true, VALUE, host(of), 0, size.bits());
         if zero {
@@ -121,7 +158,7 @@ impl Emitter<'_> {
 
     /// Goes on at the address in a register.
     pub fn jump_to(&mut self, n: Reg) {
-        self.flags_to_memory();
+        self.settle();
         self.mov(true, ADDRESS, host(n));
         self.branch_to(false, self.thunks.lookup);
     }
@@ -146,11 +183,12 @@ impl Emitter<'_> {
 
     /// The interpreter runs the op; in the middle of a block.
     pub fn interpret(&mut self) {
-        self.flags_to_memory();
+        self.settle();
         if !self.system_op() {
             self.call_op(self.index);
         }
         self.flags = FlagState::STORED;
+        self.vectors = Vectors::default();
     }
 
     /// Calls the interpreter; an op that ends the block does not come back.
@@ -170,22 +208,41 @@ impl Emitter<'_> {
         }
     }
 
-    /// Emits what lies behind the block: offset of the exit to patch the entry
-    /// with when the block dies.
-    pub fn behind(&mut self) -> usize {
+    /// Emits what lies behind the block, which may cross into another page: offset of the
+    /// exit to patch the entry with when the block dies.
+    pub fn behind(&mut self, crosses: bool) -> usize {
         for slow in std::mem::take(&mut self.slow) {
             dynasm!(self.asm; .arch aarch64; =>slow.from);
             self.flags = slow.flags;
             self.flags_to_memory();
+            self.store_vectors(slow.vectors);
             self.call_op(slow.index);
             if !self.source.ends_with(slow.index) {
+                let out = self.asm.new_dynamic_label();
+                let leaves = self.recheck_vectors(&slow, out);
+                self.load_vectors(slow.vectors_after);
                 self.load_flags_of(slow.flags_after);
                 dynasm!(self.asm; .arch aarch64; b =>slow.back);
+                if leaves {
+                    self.leave_behind(slow.index, out);
+                }
             }
         }
         for outline in std::mem::take(&mut self.outlines) {
             match outline {
                 Outline::Lookup { .. } => self.lookup_outline(&outline),
+                Outline::Number(check) => self.check_outline(&check),
+                Outline::NotANumber { from, back, slow, v, double } => {
+                    dynasm!(self.asm; .arch aarch64; =>from);
+                    self.nan_outline(v, double, slow);
+                    dynasm!(self.asm; .arch aarch64; b =>back);
+                }
+                Outline::Float { from, back } => {
+                    let refused = self.refused;
+                    dynasm!(self.asm; .arch aarch64; =>from);
+                    self.branch_to(true, self.thunks.float);
+                    dynasm!(self.asm; .arch aarch64; cbz w0, =>refused; b =>back);
+                }
                 Outline::Interpret { from, index } => {
                     dynasm!(self.asm; .arch aarch64; =>from);
                     self.call_op(index);
@@ -197,7 +254,7 @@ impl Emitter<'_> {
             }
         }
         let count = self.source.ops.len() as u32;
-        if self.sse {
+        if crosses || self.uses.sse || self.uses.avx {
             dynasm!(self.asm; .arch aarch64; =>self.refused; add XSP(FUEL), XSP(FUEL), count);
             let exit = self.asm.new_dynamic_label();
             self.leave_with(exit, self.source.rip, reason::REFUSED, None);
@@ -218,6 +275,16 @@ impl Emitter<'_> {
             ; .u64 self.source.rip
         );
         dead
+    }
+
+    /// Leaves behind an op that the interpreter has run, for the rest of the block is made
+    /// for what it is not.
+    fn leave_behind(&mut self, index: usize, from: DynamicLabel) {
+        let left = (self.source.ops.len() - index - 1) as u32;
+        let next = self.source.rip.wrapping_add(u64::from(self.source.ops[index].end));
+        dynasm!(self.asm; .arch aarch64; =>from; add XSP(FUEL), XSP(FUEL), left);
+        self.constant(ADDRESS, self.source.mode.wrap(next));
+        self.branch_to(false, self.thunks.lookup);
     }
 
     fn leave_with(&mut self, from: DynamicLabel, target: u64, why: u32, site: Option<DynamicLabel>) {

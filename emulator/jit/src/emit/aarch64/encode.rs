@@ -52,8 +52,11 @@ pub mod cond {
     pub const CC: u8 = 3;
     pub const MI: u8 = 4;
     pub const VS: u8 = 6;
+    pub const VC: u8 = 7;
     pub const LS: u8 = 9;
+    pub const GE: u8 = 10;
     pub const LT: u8 = 11;
+    pub const GT: u8 = 12;
     pub const LE: u8 = 13;
 }
 

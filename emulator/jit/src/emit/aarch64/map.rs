@@ -2,7 +2,7 @@
 //! runs. All sixteen are in host registers.
 //!
 //! X18 is the platform's and X29 the frame pointer's; V8 to V15 would have to be
-//! preserved and are not used.
+//! preserved and are not used. XMM registers are in V16 to V31 (`vectors`).
 
 use crate::ir::{ACC, Reg, T0, T1};
 
@@ -44,6 +44,11 @@ pub fn host(n: Reg) -> u8 {
         ACC => OTHER,
         n => GENERAL[n as usize & 15],
     }
+}
+
+/// The host register of an XMM register.
+pub fn vector(n: u8) -> u8 {
+    16 + (n & 15)
 }
 
 /// Guest registers in pairs of neighbours: the first's number, both host registers.

@@ -7,6 +7,7 @@
 
 mod alu;
 mod atomic;
+mod bits;
 mod control;
 mod encode;
 mod flags;
@@ -14,18 +15,21 @@ mod map;
 mod memory;
 mod muldiv;
 mod shift;
+mod simd;
 mod system;
 pub mod thunks;
 mod vectors;
 
 use super::{Destination, Emitted, Entry, Part};
-use crate::ir::{Count, FlagSet, Inst};
+use crate::ir::{Code, Count, FlagSet, Inst};
 use crate::lift::{Forms, Source};
 use dynasmrt::aarch64::Aarch64Relocation;
 use dynasmrt::{DynamicLabel, DynasmLabelApi, VecAssembler, dynasm};
 use flags::FlagState;
 use memory::Cell;
+use simd::Check;
 use thunks::Thunks;
+use vectors::Vectors;
 
 /// What the back end gets.
 pub type Target<'a> = super::Target<'a, Thunks>;
@@ -37,6 +41,10 @@ struct SlowPath {
     index: usize,
     flags: FlagState,
     flags_after: FlagState,
+    vectors: Vectors,
+    vectors_after: Vectors,
+    /// Vectors that the op writes.
+    written: u16,
 }
 
 /// Another piece of code behind the block.
@@ -55,6 +63,12 @@ enum Outline {
         /// What the address has to be computed from.
         at: Option<crate::ir::Address>,
     },
+    /// Looks at a number once more.
+    Number(Check),
+    /// Looks whether what became zero is a number.
+    NotANumber { from: DynamicLabel, back: DynamicLabel, slow: DynamicLabel, v: u8, double: bool },
+    /// Has FPCR and FPSR be the guest's, if that may be.
+    Float { from: DynamicLabel, back: DynamicLabel },
     /// The interpreter runs an op that ends the block; flags are stored.
     Interpret { from: DynamicLabel, index: usize },
     /// Leaves compiled code at a target.
@@ -79,7 +93,7 @@ struct Emitter<'a> {
     blocked: DynamicLabel,
     /// Leaves for the interpreter, which is to run the whole block.
     refused: DynamicLabel,
-    sse: bool,
+    uses: Uses,
     /// Where the block's ops and RIP are, for calls of the interpreter.
     literals: DynamicLabel,
     /// The op being emitted, and where its slow path comes back.
@@ -87,10 +101,36 @@ struct Emitter<'a> {
     back: DynamicLabel,
     op_slow: Option<DynamicLabel>,
     flags: FlagState,
+    vectors: Vectors,
+    /// Vectors that the op has written.
+    written: u16,
     /// Flags that matter behind the running step.
     live: FlagSet,
     /// Where the last probe's memory is.
     cell: Cell,
+}
+
+/// What SIMD state a block works on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Uses {
+    sse: bool,
+    avx: bool,
+    /// MXCSR.
+    float: bool,
+}
+
+impl Uses {
+    fn of(code: &Code) -> Self {
+        let mut uses = Self::default();
+        for inst in &code.insts {
+            let Inst::Native(native) = inst else { continue };
+            let vector = native.is_vector();
+            uses.sse |= vector && !native.vex;
+            uses.avx |= vector && native.vex;
+            uses.float |= native.float;
+        }
+        uses
+    }
 }
 
 /// Several blocks are not emitted together.
@@ -114,16 +154,21 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
         outlines: Vec::new(),
         blocked,
         refused,
-        sse: code.insts.iter().any(|inst| matches!(inst, Inst::Native(_))),
+        uses: Uses::of(code),
         literals,
         index: 0,
         back,
         op_slow: None,
         flags: FlagState::STORED,
+        vectors: Vectors::default(),
+        written: 0,
         live: 0,
         cell: Cell { base: map::RAM, index: map::INDEX },
     };
     e.prologue();
+    if let Some(second) = target.second {
+        e.check_second_page(second);
+    }
     let (mut n, mut interpreted) = (0, 0);
     while let Some(inst) = code.insts.get(n) {
         n += 1;
@@ -143,7 +188,7 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
             n += count;
         }
     }
-    let entries = vec![Entry { at: 0, dead: e.behind() }];
+    let entries = vec![Entry { at: 0, dead: e.behind(target.second.is_some()) }];
     Some(Emitted { code: e.asm.finalize().ok()?, entries, interpreted })
 }
 
@@ -155,6 +200,7 @@ fn lowers(inst: &Inst, live: FlagSet) -> bool {
         Inst::Probe { at, .. } | Inst::Lea { at, .. } if at.checked || at.word => false,
         Inst::InCode(_) | Inst::Upwards | Inst::LoadSegment { .. } | Inst::Selector { .. } => false,
         Inst::X87(_) => false,
+        Inst::Native(native) => simd::lowers(native),
         _ => true,
     }
 }
@@ -173,6 +219,9 @@ impl Emitter<'_> {
             index: self.index,
             flags: self.flags,
             flags_after: FlagState::default(),
+            vectors: self.vectors,
+            vectors_after: Vectors::default(),
+            written: 0,
         });
         from
     }
@@ -183,9 +232,12 @@ impl Emitter<'_> {
             && let Some(slow) = self.slow.last_mut()
         {
             slow.flags_after = self.flags;
+            slow.vectors_after = self.vectors;
+            slow.written = self.written;
             dynasm!(self.asm; .arch aarch64; =>self.back);
             self.back = self.asm.new_dynamic_label();
         }
+        self.written = 0;
     }
 
     fn step(&mut self, inst: &Inst) {
@@ -225,7 +277,8 @@ impl Emitter<'_> {
             Inst::CompareExchange { size, with, .. } => self.compare_exchange(size, with),
             Inst::Fence => dynasm!(self.asm; .arch aarch64; dmb ish),
             Inst::Canonical(n) => self.canonical(n),
-            Inst::Native(native) => self.native(&native),
+            Inst::Native(native) if bits::translates(native.code) => self.bits(&native),
+            Inst::Native(native) => self.simd(&native),
             Inst::Interpret
             | Inst::X87(_)
             | Inst::DoubleShift { .. }
@@ -253,12 +306,12 @@ impl Emitter<'_> {
 /// Code in segments is compiled: not here.
 pub const SEGMENTS: bool = false;
 
-/// The interpreter runs instructions that cross into another page.
-pub const CROSSING: bool = false;
+/// Instructions that cross into another page are compiled.
+pub const CROSSING: bool = true;
 
 /// The forms that the lifter may take for [`Inst::Native`].
 pub fn forms() -> Forms {
-    Forms::translated(vectors::translates)
+    Forms::translated(|code| bits::translates(code) || simd::translation(code).is_some())
 }
 
 /// What makes the jump at `site` lead to `to`: where to write, and what.

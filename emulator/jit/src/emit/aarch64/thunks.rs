@@ -25,6 +25,8 @@ pub struct Thunks {
     pub run_last: usize,
     /// Branched to with the target in X0.
     pub lookup: usize,
+    /// Called where a block begins; W0 is 1 once FPCR and FPSR are the guest's.
+    pub float: usize,
     /// Bytes that all of it takes.
     pub size: usize,
 }
@@ -55,8 +57,69 @@ extern "C" fn run_last(cpu: &mut Cpu, op: *const Op, left: u32, block_rip: u64) 
     unsafe { crate::emit::run_last(cpu, op, left, block_rip) }
 }
 
+/// MXCSR's exception masks.
+const MASKS: u32 = 0x1F80;
+/// FPCR and FPSR, as instructions that read and write them name them.
+const FPCR: u32 = 0x5A20;
+const FPSR: u32 = 0x5A21;
+
+/// Adds what FPSR gathered to MXCSR, and gives FPCR back to the host, if the guest has
+/// them. Keeps X0 to X2 and the flags.
+fn release_float(asm: &mut Asm) {
+    dynasm!(asm
+        ; .arch aarch64
+        ; ldrb w3, [X(CPU), layout::FLOAT_READY as u32]
+        ; cbz w3, >done
+        ; strb wzr, [X(CPU), layout::FLOAT_READY as u32]
+        ; mrs x3, FPSR
+        // Invalid, division by zero, overflow and inexact; underflow is the interpreter's.
+        ; and w4, w3, 1
+        ; ubfx w5, w3, 1, 2
+        ; orr w4, w4, w5, lsl 2
+        ; ubfx w5, w3, 4, 1
+        ; orr w4, w4, w5, lsl 5
+        ; ldr w5, [X(CPU), layout::MXCSR as u32]
+        ; orr w4, w4, w5
+        ; str w4, [X(CPU), layout::MXCSR as u32]
+        ; ubfx w5, w5, 13, 2
+        ; cbz w5, >done
+        ; msr FPCR, xzr
+        ; done:
+    );
+}
+
+/// Has FPCR and FPSR be the guest's, if all exceptions are masked and SSE instructions
+/// may run: W3 says so. Uses X4 and X5.
+fn claim_float(asm: &mut Asm) {
+    dynasm!(asm
+        ; .arch aarch64
+        ; ldrb w3, [X(CPU), layout::SSE_READY as u32]
+        ; cbz w3, >unfit
+        ; ldr w4, [X(CPU), layout::MXCSR as u32]
+        ; movz w3, MASKS
+        ; bic w3, w3, w4
+        ; cbnz w3, >unmasked
+        ; msr FPSR, xzr
+        ; ubfx w4, w4, 13, 2
+        ; cbz w4, >nearest
+        // Down and up have changed places.
+        ; lsr w5, w4, 1
+        ; bfi w5, w4, 1, 1
+        ; lsl w5, w5, 22
+        ; msr FPCR, x5
+        ; nearest:
+        ; movz w3, 1
+        ; strb w3, [X(CPU), layout::FLOAT_READY as u32]
+        ; b >unfit
+        ; unmasked:
+        ; movz w3, 0
+        ; unfit:
+    );
+}
+
 /// Stores the guest's registers and the retired count. Keeps X0 to X2.
 fn spill(asm: &mut Asm) {
+    release_float(asm);
     let regs = layout::REGS as u32;
     dynasm!(asm; .arch aarch64; movz x3, regs; add x3, x3, X(CPU));
     for (n, a, b) in map::pairs() {
@@ -143,9 +206,16 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
 
     // The interpreter's function for an op in the middle of a block.
     thunks.run_op = base + asm.offset().0;
-    dynasm!(asm; .arch aarch64; str x30, [sp, -16]!);
+    dynasm!(asm
+        ; .arch aarch64
+        ; ldrb w3, [X(CPU), layout::FLOAT_READY as u32]
+        ; stp x30, x3, [sp, -16]!
+    );
     call(&mut asm, run_op as *const () as usize);
-    dynasm!(asm; .arch aarch64; ldr x30, [sp], 16; cbnz w0, >elsewhere);
+    dynasm!(asm; .arch aarch64; ldp x30, x3, [sp], 16; cbnz w0, >elsewhere; cbz w3, >integer);
+    // The op may have been one that unmasks exceptions: what follows then is interpreted.
+    claim_float(&mut asm);
+    dynasm!(asm; .arch aarch64; integer:);
     fill(&mut asm);
     dynasm!(asm
         ; .arch aarch64
@@ -162,6 +232,10 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     thunks.run_last = base + asm.offset().0;
     call(&mut asm, run_last as *const () as usize);
     dynasm!(asm; .arch aarch64; cmp w0, 1; b.ls ->go_on; b ->spilled);
+
+    thunks.float = base + asm.offset().0;
+    claim_float(&mut asm);
+    dynasm!(asm; .arch aarch64; mov w0, w3; ret);
 
     thunks.lookup = base + asm.offset().0;
     debug_assert_eq!(size_of::<Target>(), 32);
