@@ -153,6 +153,8 @@ pub struct CpuSignals {
 impl CpuSignals {
     /// Where the attention flag lies, for compiled code.
     pub(crate) const ATTENTION_OFFSET: usize = std::mem::offset_of!(Self, attention);
+    /// Where INTR lies, and behind it the latched NMI.
+    pub(crate) const WAITING_OFFSET: usize = std::mem::offset_of!(Self, intr);
 
     /// Drives INTR. Rising INTR also asks for attention.
     pub fn set_intr(&self, level: bool) {

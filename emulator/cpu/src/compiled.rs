@@ -6,7 +6,7 @@ pub use crate::code_key::{CodeKey, Reach};
 use crate::decode::{Decoded, MAX_BLOCK_BYTES, MAX_INSTRUCTION, decode};
 use crate::mmu::{Access, TLB_ENTRIES, TlbEntry};
 use crate::op::Op;
-use crate::state::{CpuState, REG_BLOCK, Segment};
+use crate::state::{CpuState, Msrs, REG_BLOCK, Segment};
 use crate::{Activity, Cpu, CpuSignals, Exception, LazyFlags, Mode};
 use glassbox_memory::{Gva, PAGE_MASK, PAGE_SIZE};
 use glassbox_x86_spec::control::Cr4;
@@ -55,11 +55,15 @@ pub struct CompiledContext {
     pub adjust: u32,
     /// Translations that the running loop keeps from round to round.
     pub sites: [Site; 32],
-    /// The host's stack pointer when no call of compiled code is open.
+    /// Host address of the compiled blocks that a search in vain goes on in; 0 is none.
+    pub blocks: usize,
+    /// The host's stack pointer where compiled code was entered.
+    pub stack_top: usize,
+    /// The host's stack pointer when no call of the present fetch context is open.
     pub return_base: usize,
     /// Below this, no call is opened.
     pub return_limit: usize,
-    /// The [fetch context](Cpu::fetch_context) in which open calls were made.
+    /// The [fetch context](Cpu::fetch_context) in which the latest calls were made.
     pub return_context: u64,
     /// Faults that were delivered without leaving compiled code, since it was entered.
     pub faults: u32,
@@ -112,14 +116,29 @@ pub mod layout {
     pub const RIP: usize = STATE + offset_of!(CpuState, rip);
     pub const RETIRED: usize = STATE + offset_of!(CpuState, retired);
     pub const CPL: usize = STATE + offset_of!(CpuState, cpl);
+    pub const CR0: usize = STATE + offset_of!(CpuState, cr0);
+    pub const CR2: usize = STATE + offset_of!(CpuState, cr2);
+    pub const CR3: usize = STATE + offset_of!(CpuState, cr3);
+    pub const CR4: usize = STATE + offset_of!(CpuState, cr4);
+    pub const EFER: usize = STATE + offset_of!(CpuState, efer);
     pub const SYSTEM_FLAGS: usize = STATE + offset_of!(CpuState, system_flags);
-    pub const KERNEL_GS_BASE: usize =
-        STATE + offset_of!(CpuState, msr) + offset_of!(crate::state::Msrs, kernel_gs_base);
+    const MSR: usize = STATE + offset_of!(CpuState, msr);
+    pub const KERNEL_GS_BASE: usize = MSR + offset_of!(Msrs, kernel_gs_base);
+    pub const STAR: usize = MSR + offset_of!(Msrs, star);
+    pub const LSTAR: usize = MSR + offset_of!(Msrs, lstar);
+    pub const FMASK: usize = MSR + offset_of!(Msrs, fmask);
     pub const VEC: usize = STATE + offset_of!(CpuState, vec);
     pub const MXCSR: usize = STATE + offset_of!(CpuState, mxcsr);
     pub const TLB_CONTEXT: usize = TLB + crate::mmu::Tlb::CONTEXT_OFFSET;
     pub const TLB_TABLE: usize = TLB + crate::mmu::Tlb::TABLE_OFFSET;
     pub const TLB_GENERATION: usize = TLB + crate::mmu::Tlb::GENERATION_OFFSET;
+    pub const TLB_SELECTED: usize = TLB + crate::mmu::Tlb::SELECTED_OFFSET;
+    pub const TLB_BASE: usize = TLB + crate::mmu::Tlb::BASE_OFFSET;
+    pub const SUPERVISOR_BIT: u32 = crate::mmu::Tlb::SUPERVISOR_BIT;
+    /// What waits to interrupt, INTR and NMI, as two bytes from the attention flag.
+    pub const WAITING: usize = CpuSignals::WAITING_OFFSET - CpuSignals::ATTENTION_OFFSET;
+    /// Where an op's end is, a byte.
+    pub const OP_END: usize = offset_of!(Op, end);
     pub const RAM: usize = COMPILED + offset_of!(CompiledContext, ram);
     pub const CODE_LINES: usize = COMPILED + offset_of!(CompiledContext, code_lines);
     /// The bit that is another one in the tag of a page that may be written beside code.
@@ -146,6 +165,7 @@ pub mod layout {
         STATE + offset_of!(CpuState, segs) + n as usize * size_of::<Segment>() + offset_of!(Segment, selector)
     }
 
+    pub const STACK_TOP: usize = COMPILED + offset_of!(CompiledContext, stack_top);
     pub const RETURN_BASE: usize = COMPILED + offset_of!(CompiledContext, return_base);
     pub const RETURN_LIMIT: usize = COMPILED + offset_of!(CompiledContext, return_limit);
     pub const RETURN_CONTEXT: usize = COMPILED + offset_of!(CompiledContext, return_context);
@@ -295,19 +315,23 @@ impl Cpu {
         self.tlb.disown_loops();
     }
 
-    /// Fills the TLB for the fetch at RIP. False where the run loop has to look, which
-    /// raises the fault if there is one.
-    pub fn refetch(&mut self) -> bool {
+    /// RAM offset of the code at CS:RIP, which the TLB then has. `None` where the run loop
+    /// has to look, which raises the fault if there is one.
+    pub fn code_offset(&mut self) -> Option<u64> {
         let gva = self.code_address();
+        let entry = self.tlb.entry(gva);
+        if entry.exec == self.tlb.tag(gva) {
+            return Some(gva.wrapping_add(entry.addend));
+        }
         if self.mode.is_64bit() && !self.is_canonical(gva) {
-            return false;
+            return None;
         }
         let (cr2, table) = (self.state.cr2, self.current_table());
         match self.fill(Gva(gva), Access::Fetch, table) {
-            Ok(found) => self.memory.lookup(found.gpa).is_some(),
+            Ok(found) => self.memory.lookup(found.gpa).map(|backing| backing.offset),
             Err(_) => {
                 self.state.cr2 = cr2;
-                false
+                None
             }
         }
     }

@@ -72,6 +72,23 @@ pub struct Segment {
 }
 
 impl Segment {
+    const FLAT: u16 = attr::P | attr::S | attr::RW | attr::ACCESSED | attr::G;
+    /// What SYSCALL and its kin load CS of 64-bit code with, but for selector and DPL.
+    pub const FLAT_CODE64: Self = Self::flat(Self::FLAT | attr::CODE | attr::L);
+    /// The same for 32-bit code.
+    pub const FLAT_CODE32: Self = Self::flat(Self::FLAT | attr::CODE | attr::DB);
+    /// The same for SS.
+    pub const FLAT_STACK: Self = Self::flat(Self::FLAT | attr::DB);
+
+    const fn flat(attr: u16) -> Self {
+        Self { base: 0, limit: u32::MAX, attr, selector: 0 }
+    }
+
+    /// Limit, attributes and selector as one number, as they lie in memory.
+    pub const fn packed(self) -> u64 {
+        self.limit as u64 | (self.attr as u64) << 32 | (self.selector as u64) << 48
+    }
+
     /// What loading `selector` in real or virtual-8086 mode gives
     /// (`dpl` 0 or 3 respectively): base selector x 16, limit FFFFh, writable data.
     pub const fn real(selector: u16, dpl: u16) -> Self {

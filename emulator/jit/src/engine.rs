@@ -6,14 +6,14 @@ mod nest;
 mod wanted;
 
 use crate::JitStats;
-use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key, neighbour};
+use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key, neighbour, target_of};
 use crate::emit::host::thunks::{self, Thunks};
 use crate::emit::host::{CROSSING, SEGMENTS, Target, emit, forms, jump, link};
 use crate::emit::{Destination, Emitted, Part, SecondPage, reason};
 use crate::ir::Code;
 use crate::lift::{Forms, Mode, Segmented, casts_shadow, lift};
 use crate::opt::optimise;
-use glassbox_cpu::{Block, Cpu, Exception, Exit, HotCode, Interpreter, Op, SegReg};
+use glassbox_cpu::{Block, Cpu, Exception, Exit, HotCode, Interpreter, Op};
 use glassbox_x86_spec::control::Cr4;
 use std::io::Write;
 use std::sync::Arc;
@@ -168,15 +168,6 @@ fn key_of(cpu: &Cpu, block: &Block) -> Key {
     (cpu.state.rip, block.start, cpu.code_key().number())
 }
 
-/// What the code at CS:RIP is known by to indirect branches.
-fn target_of(cpu: &Cpu) -> u64 {
-    if !cpu.compiled.segmented {
-        return cpu.state.rip;
-    }
-    let linear = cpu.state.rip.wrapping_add(cpu.state.seg(SegReg::Cs).base) as u32;
-    cpu.state.rip << 32 | u64::from(linear)
-}
-
 /// The instructions of a block, and the one in the shadow of the last.
 fn with_shadow(cpu: &mut Cpu, block: &Block) -> Arc<[Op]> {
     // Only in real mode does a load of SS leave it as it is how code decodes.
@@ -246,9 +237,11 @@ impl Tier1 {
         cpu.disown_loops();
         // Whoever used this thread's x87 since may have left any.
         cpu.compiled.x87_flags = 0x3F;
+        cpu.compiled.blocks = &raw mut self.blocks as usize;
         // SAFETY: what it runs was compiled for this processor's layout, touches RAM
         // only through TLB entries that lead into the mapping, and keeps the host's ABI.
         let why = unsafe { self.thunks.enter(cpu, code) };
+        cpu.compiled.blocks = 0;
         cpu.state.status = cpu.compiled.status();
         self.counters.retired += cpu.state.retired.wrapping_sub(before);
         match why {

@@ -8,7 +8,6 @@ use crate::cpuid::Vendor;
 use crate::state::{SegReg, Segment, gpr};
 use crate::{Cpu, Exception, Handler, Op};
 use glassbox_x86_spec::control::{Cr0, Efer, Flags, dr6};
-use glassbox_x86_spec::segment as attr;
 use iced_x86::{Code, Instruction, Mnemonic};
 
 /// How the new code segment decodes.
@@ -21,11 +20,11 @@ enum CodeSize {
 impl Cpu {
     /// Loads the fixed flat CS and SS of the fast system call instructions, and CPL.
     fn load_flat_code_and_stack(&mut self, cs: u16, ss: u16, size: CodeSize, cpl: u8) {
-        let common = attr::P | attr::S | attr::RW | attr::ACCESSED | attr::G | u16::from(cpl) << 5;
-        let bits = if size == CodeSize::Bits64 { attr::L } else { attr::DB };
-        let flat = |selector: u16, attr: u16| Segment { base: 0, limit: u32::MAX, attr, selector };
-        self.state.segs[SegReg::Cs as usize] = flat(cs, common | attr::CODE | bits);
-        self.state.segs[SegReg::Ss as usize] = flat(ss, common | attr::DB);
+        let code = if size == CodeSize::Bits64 { Segment::FLAT_CODE64 } else { Segment::FLAT_CODE32 };
+        let level = u16::from(cpl) << 5;
+        let flat = |selector: u16, of: Segment| Segment { selector, attr: of.attr | level, ..of };
+        self.state.segs[SegReg::Cs as usize] = flat(cs, code);
+        self.state.segs[SegReg::Ss as usize] = flat(ss, Segment::FLAT_STACK);
         self.state.cpl = cpl;
         self.sync();
         self.interrupts_may_be_open();

@@ -17,7 +17,7 @@ const BANKS: usize = 4;
 /// Entries of all tables: four for each bank, of which three are used.
 const ALL_ENTRIES: usize = ENTRIES * 4 * BANKS;
 const GENERATIONS: u16 = 4096;
-const WRITABLE_WORDS: usize = 1024;
+const PAGE_WORDS: usize = 1024;
 const LARGE_SHIFT: u32 = 21;
 const HUGE_SHIFT: u32 = 30;
 
@@ -63,10 +63,10 @@ pub struct Tlb {
     table: usize,
     /// The current generation, 1 to 4095; page tags hold it in bits 0 to 11.
     generation: u64,
-    /// Generation, table, count of single invalidations and code key: while it is the
-    /// same, fetches translate and are allowed as before, and lead to the same compiled code.
+    /// Generation, privilege, count of changes and code key: while it is the same, fetches
+    /// translate and are allowed as before, and lead to the same compiled code.
     context: u64,
-    /// Single invalidations and reuses of generations, in `context` above bit 17.
+    /// Single invalidations of code and reuses of generations, in `context` above bit 13.
     changes: u64,
     /// What compiled code is for, in `context` above bit 56.
     code_key: u8,
@@ -79,7 +79,9 @@ pub struct Tlb {
     large: Box<[u64; 64]>,
     huge: Box<[u64; 64]>,
     /// Hashed set of the RAM pages that any entry may be able to write.
-    writable: Box<[u64; WRITABLE_WORDS]>,
+    writable: Box<[u64; PAGE_WORDS]>,
+    /// Hashed set of the linear pages that fetches may have been translated for.
+    fetchable: Box<[u64; PAGE_WORDS]>,
     /// The compiled loop that keeps translations of its own, which hold while this
     /// is that loop's number: every change of what is translated sets it to 0.
     owner: u64,
@@ -96,6 +98,14 @@ impl Tlb {
     pub(crate) const GENERATION_OFFSET: usize = std::mem::offset_of!(Self, generation);
     /// Where compiled code finds the current context.
     pub(crate) const CONTEXT_OFFSET: usize = std::mem::offset_of!(Self, context);
+
+    /// Where compiled code that changes privileges finds which table is current, and
+    /// what goes with that.
+    pub(crate) const SELECTED_OFFSET: usize = std::mem::offset_of!(Self, selected);
+    /// The index of its first entry.
+    pub(crate) const BASE_OFFSET: usize = std::mem::offset_of!(Self, base);
+    /// The bit of the context that says supervisor.
+    pub(crate) const SUPERVISOR_BIT: u32 = 12;
 
     /// Where the code key is in the context.
     pub(crate) const CODE_KEY_SHIFT: u32 = 56;
@@ -120,7 +130,8 @@ impl Tlb {
             current_pcid: 0,
             large: Box::new([0; 64]),
             huge: Box::new([0; 64]),
-            writable: Box::new([0; WRITABLE_WORDS]),
+            writable: Box::new([0; PAGE_WORDS]),
+            fetchable: Box::new([0; PAGE_WORDS]),
             owner: 0,
             fills: 0,
             flushes: 0,
@@ -147,9 +158,10 @@ impl Tlb {
     #[inline(always)]
     fn update_context(&mut self) {
         self.owner = 0;
-        let changes = self.changes << 17 & ((1 << Self::CODE_KEY_SHIFT) - 1);
+        let changes = self.changes << 13 & ((1 << Self::CODE_KEY_SHIFT) - 1);
+        // EFLAGS.AC lets a supervisor at users' data, and has no say in fetches.
         self.context = self.generation
-            | ((self.base / ENTRIES) as u64) << 12
+            | u64::from(self.selected != Table::User) << Self::SUPERVISOR_BIT
             | changes
             | u64::from(self.code_key) << Self::CODE_KEY_SHIFT;
     }
@@ -180,6 +192,10 @@ impl Tlb {
     /// Replaces the entry that `gva` maps to in `table`.
     pub fn replace(&mut self, table: Table, gva: u64, entry: Entry) {
         self.owner = 0;
+        if entry.exec != 0 {
+            let (word, bit) = page_bit(gva);
+            self.fetchable[word] |= bit;
+        }
         *self.entry_mut(table, gva) = entry;
     }
 
@@ -244,7 +260,10 @@ impl Tlb {
         } else {
             1
         };
-        self.changes += 1;
+        let (word, bit) = page_bit(gva.0);
+        if pages > 1 || self.fetchable[word] & bit != 0 {
+            self.changes += 1;
+        }
         self.update_context();
         let first = gva.0 & !((pages << PAGE_SHIFT) - 1);
         for page in 0..pages {
@@ -259,7 +278,7 @@ impl Tlb {
     /// `offset`: it now holds cached code.
     pub fn protect_ram_page(&mut self, offset: u64) {
         let page = offset & PAGE_MASK;
-        let (word, bit) = writable_bit(offset);
+        let (word, bit) = page_bit(offset);
         self.owner = 0;
         if self.writable[word] & bit == 0 {
             return;
@@ -278,7 +297,7 @@ impl Tlb {
     /// Notes that an entry gets the right to write the RAM page at `offset`.
     #[inline(always)]
     pub fn note_writable(&mut self, offset: u64) {
-        let (word, bit) = writable_bit(offset);
+        let (word, bit) = page_bit(offset);
         self.writable[word] |= bit;
     }
 
@@ -290,6 +309,7 @@ impl Tlb {
             self.large.fill(0);
             self.huge.fill(0);
             self.writable.fill(0);
+            self.fetchable.fill(0);
             self.next_generation = 1;
             self.changes += 1;
         }
@@ -304,11 +324,11 @@ fn slot(gva: u64) -> usize {
     (gva >> PAGE_SHIFT) as usize & (ENTRIES - 1)
 }
 
-/// Where a RAM page is in the set of writable ones.
+/// Where the page of a RAM offset or a linear address is in a hashed set of pages.
 #[inline(always)]
-fn writable_bit(offset: u64) -> (usize, u64) {
-    let page = (offset >> PAGE_SHIFT) as usize;
-    (page >> 6 & (WRITABLE_WORDS - 1), 1 << (page & 63))
+fn page_bit(at: u64) -> (usize, u64) {
+    let page = (at >> PAGE_SHIFT) as usize;
+    (page >> 6 & (PAGE_WORDS - 1), 1 << (page & 63))
 }
 
 fn set_bit(set: &mut [u64; 64], region: u64) {

@@ -4,7 +4,7 @@ mod buffer;
 
 pub use buffer::CodeBuffer;
 
-use glassbox_cpu::Op;
+use glassbox_cpu::{Cpu, Op, SegReg};
 use glassbox_memory::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Entries of the table of indirect branch targets.
-pub const TARGETS: usize = 32768;
+pub const TARGETS: usize = 65536;
 
 /// A region of the code buffer has about this size: emptying one takes no longer
 /// than a millisecond or two.
@@ -54,6 +54,15 @@ impl Default for Target {
 /// The slot of `rip` in the table of targets; compiled code computes the same.
 pub fn target_slot(rip: u64) -> usize {
     (rip as u32 ^ rip as u32 >> 12) as usize & (TARGETS - 1)
+}
+
+/// What the code at CS:RIP is known by to indirect branches.
+pub fn target_of(cpu: &Cpu) -> u64 {
+    if !cpu.compiled.segmented {
+        return cpu.state.rip;
+    }
+    let linear = cpu.state.rip.wrapping_add(cpu.state.seg(SegReg::Cs).base) as u32;
+    cpu.state.rip << 32 | u64::from(linear)
 }
 
 /// What a block is known by: address in the code segment, RAM offset, and the number of
@@ -360,6 +369,15 @@ impl Blocks {
             self.forget_target(before, code);
         }
         self.targets[target_slot(rip)] = Target { rip, context, code, start };
+    }
+
+    /// Finds the code at CS:RIP for compiled code that did not, and makes it known to
+    /// indirect branches: its host address.
+    pub fn search(&mut self, cpu: &mut Cpu) -> Option<usize> {
+        let start = cpu.code_offset()?;
+        let id = self.find((cpu.state.rip, start, cpu.code_key().number()))?;
+        self.remember(id, target_of(cpu), cpu.fetch_context());
+        Some(self.get(id).code)
     }
 
     fn forget_target(&mut self, rip: u64, code: u64) {

@@ -93,6 +93,7 @@ impl Inst {
             Self::SetIf { cc, .. } | Self::MoveIf { cc, .. } | Self::Branch { cc, .. } => {
                 Effect::reads(condition(cc))
             }
+            Self::Flags { .. } => Effect::reads(ALL),
             Self::BitTest { .. } | Self::LockedBit { .. } => Effect::writes(C),
             Self::Carry(CarryOp::Complement) => Effect { reads: C, ..Effect::writes(C) },
             Self::Carry(_) => Effect::writes(C),
@@ -133,7 +134,7 @@ impl Inst {
             Self::Move { size, to: Place::Reg(n), .. } => sized(n, size),
             Self::Const { to, .. } => Some((to, true)),
             Self::Extend { to, size, .. } | Self::Lea { to, size, .. } => sized(to, size),
-            Self::High { to, .. } | Self::Selector { to, .. } => Some((to, true)),
+            Self::High { to, .. } | Self::Selector { to, .. } | Self::Flags { to } => Some((to, true)),
             Self::SetHigh { to, .. } => Some((to, false)),
             Self::Alu { op, size, to: Place::Reg(n), .. } if !op.compares() => sized(n, size),
             Self::Unary { size, to: Place::Reg(n), .. } => sized(n, size),

@@ -417,6 +417,10 @@ pub enum Inst {
         from: Value,
         high: bool,
     },
+    /// `to` = EFLAGS as PUSHF stores them, RF and VM clear.
+    Flags {
+        to: Reg,
+    },
     /// `to` = the selector in a segment register.
     Selector {
         to: Reg,

@@ -182,6 +182,7 @@ impl Display for Inst {
             Self::LoadSegment { seg, from, high } => {
                 write!(f, "{} = {}{from}", SEGMENTS[seg as usize % 6], if high { "high " } else { "" })
             }
+            Self::Flags { to } => write!(f, "{} = flags", Name(to)),
             Self::Selector { to, seg } => write!(f, "{} = {}", Name(to), SEGMENTS[seg as usize % 6]),
             Self::Interpret => f.write_str("interpret"),
             Self::Jump(to) => write!(f, "jump {to:#x}"),

@@ -23,6 +23,7 @@ use crate::ir::{DS, ES, FS, GS, RSP, SS};
 use glassbox_cpu::{Op, REG_BLOCK, REG_ZERO};
 use iced_x86::{Code as Form, Decoder, DecoderOptions, Instruction, OpKind};
 
+use crate::emit::host::STI;
 pub use native::Forms;
 
 /// How the guest decodes and addresses.
@@ -68,7 +69,14 @@ impl Source<'_> {
     /// Whether the last instruction runs in the shadow of the one before it, which ends
     /// every other block: the interpreter runs both in one go.
     pub fn shadowed(&self) -> bool {
-        matches!(self.ops, [.., before, _] if casts_shadow(before))
+        matches!(self.ops, [.., before, _] if casts_shadow(before)) && !self.opens_interrupts()
+    }
+
+    /// Whether the instruction before the last one is an STI that back ends know: if an
+    /// interrupt waits, the interpreter runs both, and else there is no shadow.
+    pub fn opens_interrupts(&self) -> bool {
+        let sti = matches!(self.ops, [.., before, _] if before.code == Form::Sti);
+        STI && sti && self.mode == Mode::Long
     }
 
     /// Whether the interpreter's run of instruction `index` ends the block.

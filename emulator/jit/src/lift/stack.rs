@@ -1,4 +1,4 @@
-//! PUSH, POP, PUSHA, LEAVE.
+//! PUSH, POP, PUSHA, PUSHF, LEAVE.
 
 use super::Lifter;
 use crate::ir::{Address, Inst, Place, RBP, RSP, SS, Size, T0, Value};
@@ -9,7 +9,7 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
     let size = match i.code() {
         Push_r16 | Push_rm16 | Push_imm16 | Pushw_imm8 | Pop_r16 | Pop_rm16 | Leavew | Pushaw => Size::B16,
         Push_r32 | Push_rm32 | Pushd_imm32 | Pushd_imm8 | Pop_r32 | Pop_rm32 | Leaved | Pushad => Size::B32,
-        Push_r64 | Push_rm64 | Pushq_imm32 | Pushq_imm8 | Pop_r64 | Pop_rm64 | Leaveq => Size::B64,
+        Push_r64 | Push_rm64 | Pushq_imm32 | Pushq_imm8 | Pop_r64 | Pop_rm64 | Leaveq | Pushfq => Size::B64,
         _ => return None,
     };
     let bytes = i32::from(size.bytes());
@@ -47,6 +47,13 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
             l.push(Inst::Move { size, to: Place::Reg(T0), from: Value::Cell });
             l.push(Inst::Lea { to: RSP, size: stack, at: Address::at(RBP, bytes, false) });
             l.push(Inst::Move { size, to: Place::Reg(RBP), from: Value::Reg(T0) });
+        }
+        Pushfq => {
+            l.push(Inst::Flags { to: T0 });
+            let at = l.stack(-bytes);
+            l.probe(at, size.bytes(), true);
+            l.push(Inst::Move { size, to: Place::Cell, from: Value::Reg(T0) });
+            l.move_stack(-bytes);
         }
         Pushaw | Pushad => {
             // A fault half way leaves the pointer, and pushing once more does no harm.

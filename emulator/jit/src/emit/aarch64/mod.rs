@@ -199,7 +199,7 @@ fn lowers(inst: &Inst, live: FlagSet) -> bool {
         // Segments that are looked at, and 16-bit addresses, are the interpreter's here.
         Inst::Probe { at, .. } | Inst::Lea { at, .. } if at.checked || at.word => false,
         Inst::InCode(_) | Inst::Upwards | Inst::LoadSegment { .. } | Inst::Selector { .. } => false,
-        Inst::X87(_) => false,
+        Inst::X87(_) | Inst::Flags { .. } => false,
         Inst::Native(native) => simd::lowers(native),
         _ => true,
     }
@@ -281,6 +281,7 @@ impl Emitter<'_> {
             Inst::Native(native) => self.simd(&native),
             Inst::Interpret
             | Inst::X87(_)
+            | Inst::Flags { .. }
             | Inst::DoubleShift { .. }
             | Inst::InCode(_)
             | Inst::Upwards
@@ -302,6 +303,9 @@ impl Emitter<'_> {
         }
     }
 }
+
+/// STI is the interpreter's.
+pub const STI: bool = false;
 
 /// Code in segments is compiled: not here.
 pub const SEGMENTS: bool = false;

@@ -343,7 +343,8 @@ impl Emitter<'_> {
         self.call_op(self.index, after);
     }
 
-    fn call_op(&mut self, index: usize, after: After) {
+    /// What a call of the interpreter for an op gets.
+    pub(super) fn op_arguments(&mut self, index: usize) {
         let op: *const Op = &raw const self.source.ops[index];
         let left = (self.source.ops.len() - index) as i32;
         if self.uses.avx {
@@ -351,6 +352,10 @@ impl Emitter<'_> {
         }
         dynasm!(self.asm; .arch x64; mov rax, QWORD op as i64; mov ecx, left);
         self.constant(RDX, self.source.rip);
+    }
+
+    fn call_op(&mut self, index: usize, after: After) {
+        self.op_arguments(index);
         match after {
             After::Last => dynasm!(self.asm; .arch x64; jmp extern self.thunks.run_last),
             After::Out => dynasm!(self.asm; .arch x64; jmp extern self.thunks.run_out),

@@ -7,6 +7,7 @@ use super::{Emitter, slot};
 use crate::ir::{Alu, Code, Inst, Place, Reg, Size, Value, flags};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
+use glassbox_x86_spec::control::Flags;
 
 /// How to get flags once more that were in the host's before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +204,28 @@ impl Emitter<'_> {
         }
         let recipe = if self.live == 0 { None } else { recipe(inst) };
         self.flags = FlagState { host: true, recipe, ..FlagState::default() };
+    }
+
+    /// Puts EFLAGS into a register as PUSHF stores them. Uses RAX and RDX.
+    pub fn flags_word(&mut self, to: Reg) {
+        self.flags_to_memory();
+        self.flags.host = false;
+        let system = !(Flags::STATUS | Flags::RF | Flags::VM).bits() as i32;
+        dynasm!(self.asm
+            ; .arch x64
+            ; movzx eax, WORD [r15 + layout::FLAGS as i32]
+            ; mov edx, eax
+            ; shr edx, 8
+            ; and edx, 0xD5
+            ; and eax, 1
+            ; shl eax, 11
+            ; or edx, eax
+            ; mov eax, [r15 + layout::SYSTEM_FLAGS as i32]
+            ; and eax, system
+            ; lea edx, [rdx + rax]
+            ; or edx, Flags::ONE.bits() as i32
+        );
+        self.op_exact(Size::B64, 0x89, RDX, Rm::field(slot(to)));
     }
 
     /// In a slow path: stores the guest's flags as `state` has them. The probe

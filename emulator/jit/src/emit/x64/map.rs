@@ -28,9 +28,9 @@ const MAP: [u8; 32] = {
 const NOWHERE: u8 = 255;
 
 /// The host register that holds guest register `n`, if it is pinned.
-pub fn pinned(n: u8) -> Option<u8> {
+pub const fn pinned(n: u8) -> Option<u8> {
     let host = MAP[n as usize & 31];
-    (host != NOWHERE).then_some(host)
+    if host == NOWHERE { None } else { Some(host) }
 }
 
 /// Every pinned pair: guest number, host number.

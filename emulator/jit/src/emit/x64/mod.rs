@@ -9,11 +9,13 @@ mod alu;
 mod control;
 mod encode;
 mod flags;
+mod floors;
 mod map;
 mod memory;
 mod muldiv;
 mod native;
 mod nest;
+mod privilege;
 mod returns;
 mod segments;
 mod sites;
@@ -381,6 +383,7 @@ impl Emitter<'_> {
             Inst::InCode(target) => self.in_code(target),
             Inst::Upwards => self.upwards(),
             Inst::LoadSegment { seg, from, high } => self.load_segment(seg, from, high),
+            Inst::Flags { to } => self.flags_word(to),
             Inst::Selector { to, seg } => self.selector(to, seg),
             Inst::Interpret => self.interpret(),
             Inst::Jump(to) => {
@@ -405,6 +408,9 @@ impl Emitter<'_> {
         }
     }
 }
+
+/// STI is compiled.
+pub const STI: bool = true;
 
 /// Code in segments is compiled.
 pub const SEGMENTS: bool = true;

@@ -4,9 +4,9 @@
 //! Besides the host's return address, the stack holds the guest's. A return that
 //! leads there is the host's; any other one searches for its target as every
 //! indirect branch does. What is on the stack holds for one mapping of code
-//! ([`layout::RETURN_CONTEXT`]) and as long as compiled code runs: whoever leaves it,
-//! or comes back to it with another mapping, drops it all. Dropped blocks stay
-//! where they are until then, and behind their calls there is but a jump.
+//! ([`super::floors`]) and as long as compiled code runs: whoever leaves it drops it all.
+//! Dropped blocks stay where they are until then, and behind their calls there is but
+//! a jump.
 
 use super::encode::Rm;
 use super::map::{RAX, RCX};

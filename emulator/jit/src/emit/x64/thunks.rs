@@ -4,7 +4,8 @@
 #![allow(unsafe_code)]
 
 use super::map::{self, FUEL};
-use crate::cache::{TARGETS, Target};
+use super::{floors, privilege};
+use crate::cache::{Blocks, TARGETS, Target};
 use crate::emit::reason;
 use crate::ir::CS;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
@@ -22,6 +23,14 @@ pub struct Thunks {
     pub run_op: usize,
     /// As `run_op`, jumped to for the last op of a block: goes on where it said.
     pub run_last: usize,
+    /// As `run_last`, for SYSCALL and for SYSRET in 64-bit code.
+    pub syscall: usize,
+    /// The latter.
+    pub sysret: usize,
+    /// Called where flags are stored: STAC; sets ZF if that is done. Uses RAX and RDX.
+    pub stac: usize,
+    /// The same for CLAC.
+    pub clac: usize,
     /// As `run_op`, jumped to: goes on behind the op but not in its block.
     pub run_out: usize,
     /// Jumped to with the target in RAX.
@@ -81,13 +90,10 @@ impl Thunks {
     }
 }
 
-/// Calls on the host's stack, two words each.
-const CALLS: i32 = 2048;
-
 /// MXCSR's exception masks, and what does not exist.
 const FLOAT_MASK: i32 = 0xFFFF_1F80_u32 as i32;
 
-type Asm = VecAssembler<X64Relocation>;
+pub(super) type Asm = VecAssembler<X64Relocation>;
 
 /// What `run_op` calls.
 extern "sysv64" fn run_op(cpu: &mut Cpu, op: &Op, left: u32, block_rip: u64) -> u32 {
@@ -101,9 +107,15 @@ extern "sysv64" fn run_last(cpu: &mut Cpu, op: *const Op, left: u32, block_rip: 
     unsafe { crate::emit::run_last(cpu, op, left, block_rip) }
 }
 
-/// What a search calls whose target is not in the TLB.
-extern "sysv64" fn refetch(cpu: &mut Cpu) -> u32 {
-    u32::from(cpu.refetch())
+/// What a search calls whose target is not in the table, or not in the TLB: the host
+/// address of the code at RIP, or 0.
+extern "sysv64" fn search(cpu: &mut Cpu) -> usize {
+    // SAFETY: who enters compiled code lends it the blocks, and does nothing with
+    // them until it leaves.
+    match unsafe { (cpu.compiled.blocks as *mut Blocks).as_mut() } {
+        Some(blocks) => blocks.search(cpu).unwrap_or(0),
+        None => 0,
+    }
 }
 
 /// What `run_out` calls.
@@ -167,19 +179,6 @@ fn find_target(asm: &mut Asm, targets: usize, blocked: DynamicLabel) {
     );
 }
 
-/// Goes on at the address in RCX by the search that follows. The call that did not
-/// return there is forgotten.
-fn return_miss(asm: &mut Asm) {
-    dynasm!(asm
-        ; .arch x64
-        ; mov rax, rcx
-        ; cmp rsp, [r15 + layout::RETURN_BASE as i32]
-        ; je >none
-        ; add rsp, 16
-        ; none:
-    );
-}
-
 /// Goes on at the address in RAX.
 fn lookup(asm: &mut Asm, thunks: &Thunks, targets: usize) {
     let blocked = asm.new_dynamic_label();
@@ -198,7 +197,7 @@ fn lookup(asm: &mut Asm, thunks: &Thunks, targets: usize) {
         ; mov [r15 + layout::RIP as i32], rax
         ; xor rcx, [rdx + 8]
         ; shr rcx, layout::CODE_KEY_SHIFT as i8
-        ; jne >missed
+        ; jne ->search
         ; mov ecx, eax
         ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
         ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
@@ -206,19 +205,17 @@ fn lookup(asm: &mut Asm, thunks: &Thunks, targets: usize) {
         ; and rax, -4096
         ; or rax, [r15 + layout::TLB_GENERATION as i32]
         ; cmp rax, [rcx + layout::ENTRY_EXEC as i32]
-        ; jne ->refetch
+        ; jne ->search
         ; mov rax, [r15 + layout::RIP as i32]
         ; add rax, [rcx + layout::ENTRY_ADDEND as i32]
         ; cmp rax, [rdx + 24]
-        ; jne >missed
+        ; jne ->search
         ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
         ; mov [rdx + 8], rcx
         ; jmp QWORD [rdx + 16]
         ; miss:
         ; mov [r15 + layout::RIP as i32], rax
-        ; missed:
-        ; mov eax, reason::LOOKUP as i32
-        ; jmp extern thunks.exit
+        ; jmp ->search
         ; =>blocked
         ; mov [r15 + layout::RIP as i32], rax
         ; mov eax, reason::BLOCKED as i32
@@ -243,7 +240,7 @@ fn lookup_segmented(asm: &mut Asm, thunks: &Thunks, targets: usize) {
     dynasm!(asm
         ; .arch x64
         ; cmp [rdx], rax
-        ; jne >missed
+        ; jne ->search
         ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
         ; cmp [rdx + 8], rcx
         ; jne >check
@@ -251,7 +248,7 @@ fn lookup_segmented(asm: &mut Asm, thunks: &Thunks, targets: usize) {
         ; check:
         ; xor rcx, [rdx + 8]
         ; shr rcx, layout::CODE_KEY_SHIFT as i8
-        ; jne >missed
+        ; jne ->search
         ; mov ecx, eax
         ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
         ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
@@ -259,18 +256,15 @@ fn lookup_segmented(asm: &mut Asm, thunks: &Thunks, targets: usize) {
         ; and eax, -4096
         ; or rax, [r15 + layout::TLB_GENERATION as i32]
         ; cmp rax, [rcx + layout::ENTRY_EXEC as i32]
-        ; jne ->refetch
+        ; jne ->search
         ; mov eax, [r15 + layout::RIP as i32]
         ; add eax, [r15 + layout::segment_base(CS) as i32]
         ; add rax, [rcx + layout::ENTRY_ADDEND as i32]
         ; cmp rax, [rdx + 24]
-        ; jne >missed
+        ; jne ->search
         ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
         ; mov [rdx + 8], rcx
         ; jmp QWORD [rdx + 16]
-        ; missed:
-        ; mov eax, reason::LOOKUP as i32
-        ; jmp extern thunks.exit
         ; =>blocked
         ; mov eax, reason::BLOCKED as i32
         ; jmp extern thunks.exit
@@ -291,27 +285,14 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; push r15
         ; sub rsp, 8
         ; mov r15, rdi
-        // A return without a call leads to address 0 by way of `unwound`, or it
-        // is a return to elsewhere.
-        ; push 0
-        ; lea rax, [->unwound]
-        ; push rax
-        ; mov [r15 + layout::RETURN_BASE as i32], rsp
-        ; lea rax, [rsp - 16 * CALLS]
-        ; mov [r15 + layout::RETURN_LIMIT as i32], rax
-        ; mov rax, [r15 + layout::TLB_CONTEXT as i32]
-        ; mov [r15 + layout::RETURN_CONTEXT as i32], rax
-        ; mov rax, rsi
     );
+    floors::ground(&mut asm);
+    dynasm!(asm; .arch x64; mov rax, rsi);
     fill(&mut asm);
+    dynasm!(asm; .arch x64; jmp rax);
+    floors::unwound(&mut asm);
     dynasm!(asm
         ; .arch x64
-        ; jmp rax
-        ; ->unwound:
-        ; lea rax, [->unwound]
-        ; sub rsp, 8
-        ; mov [rsp], rax
-        ; xor eax, eax
         ; ->look_up:
         ; cmp BYTE [r15 + layout::SEGMENTED as i32], 0
         ; jne ->lookup_segmented
@@ -324,8 +305,8 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     dynasm!(asm
         ; .arch x64
         ; ->spilled:
-        ; mov rsp, [r15 + layout::RETURN_BASE as i32]
-        ; add rsp, 24
+        ; mov rsp, [r15 + layout::STACK_TOP as i32]
+        ; add rsp, 8
         ; pop r15
         ; pop r14
         ; pop r13
@@ -375,30 +356,35 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     dynasm!(asm
         ; .arch x64
         ; ret
-        // Calls under another mapping do not return.
         ; moved:
-        ; mov [r15 + layout::RETURN_CONTEXT as i32], rax
-        ; pop rax
-        ; mov rsp, [r15 + layout::RETURN_BASE as i32]
-        ; push rax
+        ; pop rsi
+    );
+    floors::change(&mut asm);
+    dynasm!(asm
+        ; .arch x64
+        ; push rsi
         ; jmp <back
         // The return address into the block goes.
         ; elsewhere:
         ; add rsp, 8
         ; cmp eax, 1
         ; jne ->spilled
-        // Nor do calls in another code segment, which it may have gone to.
         ; ->go_on:
         ; mov rax, [r15 + layout::TLB_CONTEXT as i32]
+        // In another code segment, which it may have gone to, no call returns.
         ; cmp BYTE [r15 + layout::SEGMENTED as i32], 0
-        ; jne >other
+        ; jne ->drop_calls
         ; cmp rax, [r15 + layout::RETURN_CONTEXT as i32]
-        ; je >same
-        ; other:
-        ; mov [r15 + layout::RETURN_CONTEXT as i32], rax
-        ; mov rsp, [r15 + layout::RETURN_BASE as i32]
-        ; same:
+        ; je ->same_floor
     );
+    floors::change(&mut asm);
+    dynasm!(asm
+        ; .arch x64
+        ; jmp ->same_floor
+        ; ->drop_calls:
+    );
+    floors::drop_all(&mut asm);
+    dynasm!(asm; .arch x64; ->same_floor:);
     fill(&mut asm);
     dynasm!(asm
         ; .arch x64
@@ -425,26 +411,34 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         );
     }
 
+    privilege::assemble(&mut asm, base, &mut thunks);
     debug_assert_eq!(size_of::<Target>(), 32);
     thunks.return_miss = base + asm.offset().0;
-    return_miss(&mut asm);
+    floors::return_miss(&mut asm);
     thunks.lookup = base + asm.offset().0;
     lookup(&mut asm, &thunks, targets);
     thunks.return_miss_segmented = base + asm.offset().0;
-    return_miss(&mut asm);
+    floors::return_miss(&mut asm);
     thunks.lookup_segmented = base + asm.offset().0;
     lookup_segmented(&mut asm, &thunks, targets);
-    // Not in the TLB: after a switch of address spaces most are not.
-    dynasm!(asm; .arch x64; ->refetch:);
+    // Not in the TLB: after a switch of address spaces most are not. Or another target has
+    // the entry.
+    dynasm!(asm; .arch x64; ->search:);
     spill(&mut asm);
     release_float(&mut asm);
     dynasm!(asm
         ; .arch x64
         ; mov rdi, r15
-        ; mov rax, QWORD refetch as *const () as usize as i64
+        ; mov rax, QWORD search as *const () as usize as i64
         ; call rax
-        ; test eax, eax
-        ; jne ->go_on
+        ; test rax, rax
+        ; je >unknown
+    );
+    fill(&mut asm);
+    dynasm!(asm
+        ; .arch x64
+        ; jmp rax
+        ; unknown:
         ; mov eax, reason::LOOKUP as i32
         ; jmp ->spilled
     );
