@@ -50,6 +50,7 @@ fn compiler(c: &mut Criterion) {
             targets: 0x20_0000,
             la57: false,
             number: 1,
+            second: None,
             destination: &|_| Destination::Linkable,
         };
         b.iter(|| emit(&[Part { code: &code, source }], &target).expect("the block is emitted"));

@@ -336,6 +336,11 @@ impl Cpu {
         }
     }
 
+    /// How the code at CS:RIP decodes.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// What the code at CS:RIP is compiled for.
     pub fn code_key(&self) -> CodeKey {
         self.compiled.key

@@ -2,6 +2,7 @@
 
 use crate::ir::{Code, show};
 use crate::lift::Source;
+use glassbox_memory::PAGE_MASK;
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 
 /// Disassembles `bytes` at `at`, one instruction a line.
@@ -20,12 +21,13 @@ fn disassemble(bits: u32, bytes: &[u8], at: u64) -> String {
     text
 }
 
-/// The guest code and the steps of a block.
-pub fn guest(source: Source<'_>, code: &Code) -> String {
+/// The guest code and the steps of a block on the page of `rip`.
+pub fn guest(source: Source<'_>, code: &Code, rip: u64) -> String {
+    let page = if source.mode.is_relative() { rip & PAGE_MASK } else { 0 };
+    let at = page.wrapping_add(source.rip);
     format!(
-        "block {:#x}: guest code\n{}steps\n{}",
-        source.rip,
-        disassemble(source.mode.code_bits(), source.bytes, source.rip),
+        "block {at:#x}: guest code\n{}steps\n{}",
+        disassemble(source.mode.code_bits(), source.bytes, at),
         show(code)
     )
 }

@@ -6,14 +6,15 @@ mod nest;
 mod wanted;
 
 use crate::JitStats;
-use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key, neighbour, target_of};
+use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key, key_at, neighbour, target_of};
 use crate::emit::host::thunks::{self, Thunks};
 use crate::emit::host::{CROSSING, SEGMENTS, Target, emit, forms, jump, link};
 use crate::emit::{Destination, Emitted, Part, SecondPage, reason};
-use crate::ir::Code;
+use crate::ir::{Code, PAGE};
 use crate::lift::{Forms, Mode, Segmented, casts_shadow, lift};
 use crate::opt::optimise;
 use glassbox_cpu::{Block, Cpu, Exception, Exit, HotCode, Interpreter, Op};
+use glassbox_memory::PAGE_MASK;
 use glassbox_x86_spec::control::Cr4;
 use std::io::Write;
 use std::sync::Arc;
@@ -163,11 +164,6 @@ fn lift_mode(cpu: &Cpu, block: &Block) -> Option<Mode> {
 /// Bytes of the longest instruction.
 const LONGEST_INSTRUCTION: u64 = 15;
 
-/// What the block at CS:RIP is known by.
-fn key_of(cpu: &Cpu, block: &Block) -> Key {
-    (cpu.state.rip, block.start, cpu.code_key().number())
-}
-
 /// The instructions of a block, and the one in the shadow of the last.
 fn with_shadow(cpu: &mut Cpu, block: &Block) -> Arc<[Op]> {
     // Only in real mode does a load of SS leave it as it is how code decodes.
@@ -191,7 +187,7 @@ impl HotCode for Tier1 {
             return None;
         };
         self.follow_paging(cpu);
-        let key = key_of(cpu, block);
+        let key = key_at(cpu, block.start);
         let known = self.blocks.find(key);
         let index = match known.filter(|index| self.blocks.get(*index).second == block.second_page) {
             Some(index) if self.stopped.take() == Some(rip) => {
@@ -235,6 +231,7 @@ impl Tier1 {
         cpu.compiled.set_status(cpu.state.status);
         cpu.compiled.faults = 0;
         cpu.disown_loops();
+        cpu.state.regs[usize::from(PAGE)] = cpu.state.rip & PAGE_MASK;
         // Whoever used this thread's x87 since may have left any.
         cpu.compiled.x87_flags = 0x3F;
         cpu.compiled.blocks = &raw mut self.blocks as usize;
@@ -259,7 +256,7 @@ impl Tier1 {
         // same linear page may be another in the address space that runs by now.
         let to = self.blocks.get(index);
         let same_page =
-            self.blocks.at_code(site).is_some_and(|from| neighbour(from.key, rip) == Some(to.key));
+            self.blocks.at_code(site).is_some_and(|from| neighbour(from.key, to.key.0) == Some(to.key));
         if target != rip || !same_page {
             return;
         }
@@ -286,7 +283,8 @@ impl Tier1 {
         if self.dump.is_some() {
             let code = std::mem::take(&mut self.code);
             let bytes = std::mem::take(&mut self.bytes);
-            self.tell(&[Part { code: &code, source: wanted.source(&bytes) }], &emitted.code);
+            let part = Part { code: &code, source: wanted.source(&bytes) };
+            self.tell(&[part], &emitted.code, cpu.state.rip);
             (self.code, self.bytes) = (code, bytes);
         }
         self.counters.blocks += 1;
@@ -295,7 +293,7 @@ impl Tier1 {
         self.counters.bytes += emitted.code.len() as u64;
         let len = ops.last().map_or(0, |op| u64::from(op.end));
         let dead = base + emitted.entries.first()?.dead;
-        let block = Compiled { key, len, second, code: base, dead, ops, nest: 0, samples: 0, target: None };
+        let block = Compiled { key, len, second, code: base, dead, ops, nest: 0, samples: 0 };
         let index = self.blocks.insert(block);
         self.counters.compile_s += began.elapsed().as_secs_f64();
         Some(index)
@@ -378,10 +376,10 @@ impl Tier1 {
     }
 
     /// Writes to the trace what was compiled.
-    fn tell(&mut self, parts: &[Part<'_>], host: &[u8]) {
+    fn tell(&mut self, parts: &[Part<'_>], host: &[u8], rip: u64) {
         let Some(out) = &mut self.dump else { return };
         // A trace that cannot be written is no reason to stop the guest.
-        if let Err(error) = writeln!(out, "{}", text(parts, host)) {
+        if let Err(error) = writeln!(out, "{}", text(parts, host, rip)) {
             log::warn!("the trace of compiled blocks ends: {error}");
             self.dump = None;
         }
@@ -394,12 +392,13 @@ impl Tier1 {
 
     /// The block at `rip` and what it is compiled to, in words.
     pub(crate) fn describe(&mut self, cpu: &Cpu, block: &Block, rip: u64) -> String {
-        let key = (rip, block.start, cpu.code_key().number());
         let Some(mode) = lift_mode(cpu, block) else { return String::new() };
-        let wanted = Wanted { ops: &block.ops, mode, key, second: block.second_page };
+        let mut wanted = Wanted::new(cpu, block, &block.ops, mode);
+        wanted.key.0 = if mode.is_relative() { rip & !PAGE_MASK } else { rip };
         match self.assemble(cpu, wanted) {
             Some(emitted) => {
-                text(&[Part { code: &self.code, source: wanted.source(&self.bytes) }], &emitted.code)
+                let part = Part { code: &self.code, source: wanted.source(&self.bytes) };
+                text(&[part], &emitted.code, rip)
             }
             None => String::new(),
         }
@@ -414,9 +413,9 @@ impl Tier1 {
     }
 }
 
-/// Guest code, steps and host code in words.
-fn text(parts: &[Part<'_>], host: &[u8]) -> String {
-    let guest = parts.iter().map(|part| crate::dump::guest(part.source, part.code));
+/// Guest code, steps and host code in words, of blocks on the page of `rip`.
+fn text(parts: &[Part<'_>], host: &[u8], rip: u64) -> String {
+    let guest = parts.iter().map(|part| crate::dump::guest(part.source, part.code, rip));
     guest.chain([crate::dump::host(host)]).collect()
 }
 

@@ -4,6 +4,8 @@ mod buffer;
 
 pub use buffer::CodeBuffer;
 
+use crate::ir::PAGE;
+use crate::lift::RELATIVE;
 use glassbox_cpu::{Cpu, Op, SegReg};
 use glassbox_memory::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use std::collections::HashMap;
@@ -65,9 +67,16 @@ pub fn target_of(cpu: &Cpu) -> u64 {
     cpu.state.rip << 32 | u64::from(linear)
 }
 
-/// What a block is known by: address in the code segment, RAM offset, and the number of
-/// the [code key](glassbox_cpu::compiled::CodeKey).
+/// What a block is known by: address in the code segment, or in the page
+/// [where blocks run wherever that is](crate::lift::Mode::is_relative); RAM offset; and the number of the [code key](glassbox_cpu::compiled::CodeKey).
 pub type Key = (u64, u64, u8);
+
+/// The key of the code at CS:RIP, which is at RAM offset `start`.
+pub fn key_at(cpu: &Cpu, start: u64) -> Key {
+    let relative = RELATIVE && cpu.mode().is_64bit();
+    let rip = if relative { cpu.state.rip & !PAGE_MASK } else { cpu.state.rip };
+    (rip, start, cpu.code_key().number())
+}
 
 /// The key of the code at `to` if that is on the same page as that of `key`, however the
 /// page is mapped and wherever the code segment begins.
@@ -94,8 +103,6 @@ pub struct Compiled {
     pub nest: u32,
     /// How often it was the next to run when compiled code stopped.
     pub samples: u16,
-    /// What it was last in the table of targets as.
-    pub target: Option<u64>,
 }
 
 impl Compiled {
@@ -327,17 +334,7 @@ impl Blocks {
         for page in block.pages() {
             unlist(&mut self.by_page, page, |other| *other == id);
         }
-        Some(self.forget(id))
-    }
-
-    /// A block is found no more by indirect branches.
-    fn forget(&mut self, id: BlockId) -> (usize, usize) {
-        let block = &self.regions[id.region as usize].blocks[id.number as usize];
-        let (code, dead, target) = (block.code, block.dead, block.target);
-        if let Some(target) = target {
-            self.forget_target(target, code as u64);
-        }
-        (code, dead)
+        Some((block.code, block.dead))
     }
 
     /// The block whose code holds the host address `at`.
@@ -359,32 +356,22 @@ impl Blocks {
         id
     }
 
-    /// Makes a block known to indirect branches to `rip`, found in `context`.
+    /// Makes a block known to indirect branches to `rip`, found in `context`. It may be
+    /// known by other addresses, too.
     pub fn remember(&mut self, id: BlockId, rip: u64, context: u64) {
-        let block = &mut self.regions[id.region as usize].blocks[id.number as usize];
-        let (code, start) = (block.code as u64, block.start());
-        // Another segment's base leads to it by another address: it is known by one.
-        let before = block.target.replace(rip).filter(|&before| before != rip);
-        if let Some(before) = before {
-            self.forget_target(before, code);
-        }
-        self.targets[target_slot(rip)] = Target { rip, context, code, start };
+        let block = self.get(id);
+        self.targets[target_slot(rip)] =
+            Target { rip, context, code: block.code as u64, start: block.start() };
     }
 
     /// Finds the code at CS:RIP for compiled code that did not, and makes it known to
-    /// indirect branches: its host address.
+    /// indirect branches: its host address. Its page is the one that runs.
     pub fn search(&mut self, cpu: &mut Cpu) -> Option<usize> {
         let start = cpu.code_offset()?;
-        let id = self.find((cpu.state.rip, start, cpu.code_key().number()))?;
+        let id = self.find(key_at(cpu, start))?;
         self.remember(id, target_of(cpu), cpu.fetch_context());
+        cpu.state.regs[usize::from(PAGE)] = cpu.state.rip & PAGE_MASK;
         Some(self.get(id).code)
-    }
-
-    fn forget_target(&mut self, rip: u64, code: u64) {
-        let target = &mut self.targets[target_slot(rip)];
-        if target.code == code {
-            *target = Target::default();
-        }
     }
 
     /// Takes out the blocks with bytes in `len` bytes at RAM offset `start`, and
@@ -419,7 +406,7 @@ impl Blocks {
             for other in block.pages().filter(|other| *other != page) {
                 unlist(&mut self.by_page, other, |listed| *listed == id);
             }
-            entries.push(self.forget(id));
+            entries.push((block.code, block.dead));
         }
         entries
     }
@@ -453,7 +440,6 @@ mod tests {
             ops: Arc::default(),
             nest: 0,
             samples: 0,
-            target: None,
         }
     }
 

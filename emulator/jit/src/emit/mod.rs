@@ -30,8 +30,8 @@ pub enum Destination {
 /// The page that a block's only instruction runs into: it is looked for before the block runs.
 #[derive(Clone, Copy, Debug)]
 pub struct SecondPage {
-    /// Its linear address.
-    pub linear: u64,
+    /// Its address, as the block's own is.
+    pub address: u64,
     /// RAM offset of what has to be there.
     pub offset: u64,
 }

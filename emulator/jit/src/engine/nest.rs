@@ -64,7 +64,7 @@ impl Tier1 {
         {
             return None;
         }
-        let id = self.compile_nest(&members, mode, key);
+        let id = self.compile_nest(&members, mode, key, cpu.state.rip);
         self.counters.compile_s += began.elapsed().as_secs_f64();
         id
     }
@@ -121,7 +121,7 @@ impl Tier1 {
         plain.then_some(member)
     }
 
-    fn compile_nest(&mut self, members: &[Member], mode: Mode, key: Key) -> Option<BlockId> {
+    fn compile_nest(&mut self, members: &[Member], mode: Mode, key: Key, rip: u64) -> Option<BlockId> {
         self.number = self.number % i32::MAX + 1;
         let parts: Vec<Part<'_>> =
             members.iter().map(|member| Part { code: &member.code, source: member.source(mode) }).collect();
@@ -148,7 +148,6 @@ impl Tier1 {
                 ops: Arc::clone(&member.ops),
                 nest: self.number as u32,
                 samples: self.patience,
-                target: None,
             });
             if member.key == key {
                 found = Some(id);
@@ -158,7 +157,7 @@ impl Tier1 {
         self.counters.nests += 1;
         self.counters.instructions += members.iter().map(|member| member.ops.len() as u64).sum::<u64>();
         self.counters.bytes += emitted.code.len() as u64;
-        self.tell(&parts, &emitted.code);
+        self.tell(&parts, &emitted.code, rip);
         found
     }
 }

@@ -1,7 +1,6 @@
 //! What is to be compiled: a block's instructions and where they are.
 
-use super::key_of;
-use crate::cache::Key;
+use crate::cache::{Key, key_at};
 use crate::emit::SecondPage;
 use crate::lift::{Mode, Source};
 use glassbox_cpu::{Block, Cpu, Op};
@@ -19,7 +18,7 @@ pub struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     pub fn new(cpu: &Cpu, block: &Block, ops: &'a [Op], mode: Mode) -> Self {
-        Self { ops, mode, key: key_of(cpu, block), second: block.second_page }
+        Self { ops, mode, key: key_at(cpu, block.start), second: block.second_page }
     }
 
     pub fn source<'b>(&self, bytes: &'b [u8]) -> Source<'b>
@@ -37,7 +36,7 @@ impl<'a> Wanted<'a> {
             None => cpu.memory.read_slice_at(start, bytes),
             Some(second) => {
                 let in_page = (PAGE_SIZE - (start & !PAGE_MASK)) as usize;
-                let middle = in_page.min(bytes.len());
+                let middle = bytes.len().min(in_page);
                 let (first, rest) = bytes.split_at_mut(middle);
                 cpu.memory.read_slice_at(start, first);
                 cpu.memory.read_slice_at(second, rest);
@@ -47,8 +46,7 @@ impl<'a> Wanted<'a> {
 
     /// Where the rest of it has to be when it runs.
     pub fn second_page(&self) -> Option<SecondPage> {
-        let next = (self.key.0 & PAGE_MASK).wrapping_add(PAGE_SIZE);
-        let linear = if self.mode == Mode::Long { next } else { next & 0xFFFF_FFFF };
-        self.second.map(|offset| SecondPage { linear, offset })
+        let address = self.mode.wrap((self.key.0 & PAGE_MASK).wrapping_add(PAGE_SIZE));
+        self.second.map(|offset| SecondPage { address, offset })
     }
 }

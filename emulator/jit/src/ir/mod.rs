@@ -26,6 +26,9 @@ pub const T0: Reg = 18;
 pub const T1: Reg = 19;
 /// A temporary that lives until the next [`Inst::Probe`]: a host register.
 pub const ACC: Reg = 20;
+/// Linear address of the page whose code runs, where blocks are
+/// [position-independent](crate::lift::Mode::is_relative).
+pub const PAGE: Reg = 21;
 /// No register, in an [`Address`].
 pub const NONE: Reg = 255;
 
@@ -268,8 +271,8 @@ pub enum Inst {
         to: Reg,
         value: u64,
     },
-    /// Stores a 64-bit constant to the cell.
-    StoreConst(u64),
+    /// Stores the address of the next instruction to the cell, in 64 bits.
+    StoreNext(u64),
     Extend {
         to: Reg,
         size: Size,

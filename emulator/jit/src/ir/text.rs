@@ -18,6 +18,7 @@ impl Display for Name {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             ACC => f.write_str("acc"),
+            PAGE => f.write_str("page"),
             n @ (T0 | T1) => write!(f, "t{}", n - T0),
             n => f.write_str(NAMES.get(n as usize).unwrap_or(&"?")),
         }
@@ -121,7 +122,7 @@ impl Display for Inst {
             }
             Self::Move { size, to, from } => write!(f, "{to} = {from} .{}", size.bits()),
             Self::Const { to, value } => write!(f, "{} = {value:#x}", Name(to)),
-            Self::StoreConst(value) => write!(f, "cell = {value:#x}"),
+            Self::StoreNext(next) => write!(f, "cell = next, {next:#x}"),
             Self::Extend { to, size, from, of, signed } => {
                 let kind = if signed { "sign" } else { "zero" };
                 write!(f, "{} = {kind} {from} .{} to .{}", Name(to), of.bits(), size.bits())

@@ -96,7 +96,7 @@ fn push_return(l: &mut Lifter<'_>, next: u64, size: Size) {
     let at = l.stack(-i32::from(bytes));
     l.probe(at, bytes, true);
     if size == Size::B64 {
-        l.push(Inst::StoreConst(next));
+        l.push(Inst::StoreNext(next));
     } else {
         l.push(Inst::Move { size, to: Place::Cell, from: Value::Imm(next as i32) });
     }

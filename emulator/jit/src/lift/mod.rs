@@ -18,13 +18,16 @@ mod stack;
 mod strings;
 pub mod x87;
 
-use crate::ir::{ACC, Address, Code, Inst, NONE, Place, Reg, Share, Size, T0, T1, Value};
+use crate::ir::{ACC, Address, Code, Inst, NONE, PAGE, Place, Reg, Share, Size, T0, T1, Value};
 use crate::ir::{DS, ES, FS, GS, RSP, SS};
 use glassbox_cpu::{Op, REG_BLOCK, REG_ZERO};
 use iced_x86::{Code as Form, Decoder, DecoderOptions, Instruction, OpKind};
 
 use crate::emit::host::STI;
 pub use native::Forms;
+
+/// This host's back end emits position-independent blocks.
+pub const RELATIVE: bool = cfg!(target_arch = "x86_64");
 
 /// How the guest decodes and addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +62,8 @@ pub struct Source<'a> {
     pub bytes: &'a [u8],
     /// Its instructions.
     pub ops: &'a [Op],
-    /// Address of the first, in the code segment.
+    /// Address of the first: in the code segment, or from the page it is on if the
+    /// [mode](Mode::is_relative) says so.
     pub rip: u64,
     /// How they decode.
     pub mode: Mode,
@@ -183,6 +187,12 @@ impl Mode {
         if self == Self::Long { address } else { address & 0xFFFF_FFFF }
     }
 
+    /// Addresses of code are counted from the page that the block is on, so that it
+    /// runs wherever that page is mapped: processes have the same code at other addresses.
+    pub fn is_relative(self) -> bool {
+        self == Self::Long && RELATIVE
+    }
+
     /// Default code size: 16, 32 or 64.
     pub fn code_bits(self) -> u32 {
         match self {
@@ -295,19 +305,18 @@ impl Lifter<'_> {
         let mut at = Address { base: op.base, index, scale, seg, checked, narrow, word, disp };
         if op.flags & Op::DISP_FROM_END != 0 {
             // MOV moffs has its whole address in the immediate.
-            at.disp = if op.base == REG_BLOCK {
-                (i64::from(op.disp)).wrapping_add(self.rip.wrapping_add(u64::from(op.end)) as i64)
-            } else {
-                op.imm as i64
-            };
-            at.base = NONE;
+            let from_end = op.base == REG_BLOCK;
+            at.base = if from_end { self.code_base() } else { NONE };
+            at.disp =
+                if from_end { i64::from(op.disp).wrapping_add(self.next() as i64) } else { op.imm as i64 };
         } else if op.base == REG_BLOCK {
-            at.base = NONE;
+            at.base = self.code_base();
             at.disp = at.disp.wrapping_add(self.rip as i64);
         } else if op.base == REG_ZERO {
             at.base = NONE;
         }
-        if at.base == NONE && at.index != NONE && i32::try_from(at.disp).is_err() {
+        let has_registers = at.index != NONE || at.base == PAGE;
+        if has_registers && i32::try_from(at.disp).is_err() {
             return None;
         }
         if narrow && at.base == NONE && at.index == NONE {
@@ -315,6 +324,11 @@ impl Lifter<'_> {
             (at.narrow, at.word) = (false, false);
         }
         Some(at)
+    }
+
+    /// What addresses of code are counted from.
+    fn code_base(&self) -> Reg {
+        if self.mode.is_relative() { PAGE } else { NONE }
     }
 
     fn probe(&mut self, at: Address, bytes: u8, write: bool) {

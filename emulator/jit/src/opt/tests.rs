@@ -80,7 +80,7 @@ fn pushes_share_a_lookup() {
             cell = rdi .64
         #4
             cell = write 8 [rsp - 0x8] by s0
-            cell = 0x100010
+            cell = next, 0x100010
             rsp = address [rsp - 0x8] .64
             call 0x100010, back to 0x100010
     "#]],

@@ -186,7 +186,7 @@ fn compare(guest: Guest, code: &[u8], seed: u64, rounds: u64) -> bool {
     let pairs = everything(&expected).into_iter().zip(everything(&got)).filter(|(a, b)| a != b);
     let shown: String = pairs.map(|(a, b)| format!("{}: expected {:x}, got {:x}\n", a.0, a.1, b.1)).collect();
     let source = Source { bytes: code, ops: &ops, rip: 0, mode };
-    let guest_code = crate::dump::guest(source, &jit.tier1.code);
+    let guest_code = crate::dump::guest(source, &jit.tier1.code, 0);
     let before = prepare();
     assert!(
         shown.is_empty(),

@@ -42,7 +42,7 @@ impl Emitter<'_> {
     /// Refuses to begin unless the page that the block runs into is the one it was
     /// compiled for.
     pub fn check_second_page(&mut self, second: SecondPage) {
-        let SecondPage { linear, offset } = second;
+        let SecondPage { address: linear, offset } = second;
         let refused = self.refused;
         let index = (linear >> PAGE_SHIFT) as usize & (layout::ENTRIES - 1);
         self.constant(INDEX, (index << layout::ENTRY_SHIFT) as u64);
@@ -262,10 +262,11 @@ impl Emitter<'_> {
         dynasm!(self.asm; .arch aarch64; =>self.blocked; add XSP(FUEL), XSP(FUEL), count);
         let exit = self.asm.new_dynamic_label();
         self.leave_with(exit, self.source.rip, reason::BLOCKED, None);
-        // Jumps that were linked to a block that is gone look for its successor.
+        // Jumps that were linked to a block that is gone look for its successor, and not in the
+        // table of targets, where it may still be.
         let dead = self.asm.offset().0;
-        self.constant(ADDRESS, self.source.rip);
-        self.branch_to(false, self.thunks.lookup);
+        let exit = self.asm.new_dynamic_label();
+        self.leave_with(exit, self.source.rip, reason::LOOKUP, None);
         let ops = self.source.ops.as_ptr() as u64;
         dynasm!(self.asm
             ; .arch aarch64

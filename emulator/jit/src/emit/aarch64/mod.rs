@@ -249,7 +249,7 @@ impl Emitter<'_> {
             }
             Inst::Move { size, to, from } => self.move_to(size, to, from),
             Inst::Const { to, value } => self.constant(map::host(to), value),
-            Inst::StoreConst(value) => self.store_const(value),
+            Inst::StoreNext(next) => self.store_const(next),
             Inst::Extend { to, size, from, of, signed } => self.extend(to, size, from, of, signed),
             Inst::Lea { to, size, at } => self.lea(to, size, &at),
             Inst::High { to, of } => self.high(to, of),

@@ -3,14 +3,14 @@
 use super::encode::Rm;
 use super::flags::FlagState;
 use super::map::{FUEL, RAX, RCX, RDX};
+use super::thunks::{find_slot, set_page};
 use super::{Emitter, Outline, slot};
 use crate::cache::target_slot;
 use crate::emit::{Destination, SecondPage, reason};
-use crate::ir::{Code, Cond, Reg, Size, T0};
+use crate::ir::{Code, Cond, PAGE, Reg, Size, T0};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::Op;
 use glassbox_cpu::compiled::layout;
-use glassbox_memory::PAGE_SHIFT;
 
 /// Where an interpreted op goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,7 @@ impl Emitter<'_> {
         let count = self.source.ops.len() as i32;
         dynasm!(self.asm
             ; .arch x64
+            ; =>self.entrance
             ; sub Rq(FUEL), DWORD count
             ; jl =>self.blocked
         );
@@ -96,23 +97,21 @@ impl Emitter<'_> {
     /// Refuses to begin unless the page that the block runs into is the one it was
     /// compiled for.
     pub fn check_second_page(&mut self, second: SecondPage) {
-        let SecondPage { linear, offset } = second;
-        let index = (linear >> PAGE_SHIFT) as usize & (layout::ENTRIES - 1);
-        let entry = (index << layout::ENTRY_SHIFT) as i32;
-        dynasm!(self.asm; .arch x64; mov rax, [r15 + layout::TLB_TABLE as i32]);
-        self.constant(RCX, linear);
+        self.code_address(RCX, second.address);
         dynasm!(self.asm
             ; .arch x64
-            ; or rcx, [r15 + layout::TLB_GENERATION as i32]
-            ; cmp rcx, [rax + entry + layout::ENTRY_EXEC as i32]
+            ; mov eax, ecx
+            ; shr eax, (12 - layout::ENTRY_SHIFT) as i8
+            ; and eax, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
+            ; add rax, [r15 + layout::TLB_TABLE as i32]
+            ; mov rdx, rcx
+            ; or rdx, [r15 + layout::TLB_GENERATION as i32]
+            ; cmp rdx, [rax + layout::ENTRY_EXEC as i32]
             ; jne =>self.refused
+            ; add rcx, [rax + layout::ENTRY_ADDEND as i32]
         );
-        self.constant(RCX, offset.wrapping_sub(linear));
-        dynasm!(self.asm
-            ; .arch x64
-            ; cmp rcx, [rax + entry + layout::ENTRY_ADDEND as i32]
-            ; jne =>self.refused
-        );
+        self.constant(RDX, second.offset);
+        dynasm!(self.asm; .arch x64; cmp rcx, rdx; jne =>self.refused);
     }
 
     /// Before any way out: flags and vectors are in memory.
@@ -163,12 +162,12 @@ impl Emitter<'_> {
                 dynasm!(self.asm; .arch x64; jmp extern self.thunks.lookup);
             }
             Destination::Far => {
-                self.find_target(target);
+                let other = self.asm.new_dynamic_label();
+                self.find_target(target, other);
                 dynasm!(self.asm
                     ; .arch x64
-                    ; jne >other
                     ; jmp QWORD [rdx + 16]
-                    ; other:
+                    ; =>other
                     ; jmp extern self.thunks.lookup
                 );
             }
@@ -182,21 +181,27 @@ impl Emitter<'_> {
         (site, exit)
     }
 
-    /// Looks a target on another page up: RDX is its entry if ZF is set, RAX the target.
-    pub(super) fn find_target(&mut self, target: u64) {
-        // The slot in the table of targets is a constant, and so is the target;
-        // only whether it holds the mapping of now is not.
-        self.constant(RAX, target);
-        let entry = self.targets + 32 * target_slot(target);
+    /// Looks a target on another page up: RDX is its entry in the table of targets, and
+    /// its page is the one that runs; or jumps to `other` with the target in RAX.
+    pub(super) fn find_target(&mut self, target: u64, other: DynamicLabel) {
+        self.code_address(RAX, target);
+        if self.source.mode.is_relative() {
+            find_slot(&mut self.asm, self.targets);
+        } else {
+            let entry = self.targets + 32 * target_slot(target);
+            dynasm!(self.asm; .arch x64; mov rdx, QWORD entry as i64);
+        }
         dynasm!(self.asm
             ; .arch x64
-            ; mov rdx, QWORD entry as i64
-            ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
             ; cmp [rdx], rax
-            ; jne >other
+            ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
+            ; jne =>other
             ; cmp [rdx + 8], rcx
-            ; other:
+            ; jne =>other
         );
+        if self.source.mode.is_relative() {
+            set_page(&mut self.asm);
+        }
     }
 
     pub fn jump(&mut self, target: u64) {
@@ -351,7 +356,7 @@ impl Emitter<'_> {
             dynasm!(self.asm; .arch x64; vzeroupper);
         }
         dynasm!(self.asm; .arch x64; mov rax, QWORD op as i64; mov ecx, left);
-        self.constant(RDX, self.source.rip);
+        self.code_address(RDX, self.source.rip);
     }
 
     fn call_op(&mut self, index: usize, after: After) {
@@ -448,8 +453,8 @@ impl Emitter<'_> {
         self.leave_with(self.stopped, self.source.rip, reason::BLOCKED, None);
         // Jumps that were linked to a block that is gone look for its successor.
         let dead = self.asm.offset().0;
-        self.constant(RAX, self.source.rip);
-        dynasm!(self.asm; .arch x64; jmp extern self.thunks.lookup);
+        self.code_address(RAX, self.source.rip);
+        dynasm!(self.asm; .arch x64; lea rcx, [=>self.entrance]; jmp extern self.thunks.successor);
         dead
     }
 
@@ -461,12 +466,29 @@ impl Emitter<'_> {
         site: Option<DynamicLabel>,
     ) {
         dynasm!(self.asm; .arch x64; =>from);
-        self.constant(RAX, target);
+        self.code_address(RAX, target);
         dynasm!(self.asm; .arch x64; mov [r15 + layout::RIP as i32], rax);
         if let Some(site) = site {
             dynasm!(self.asm; .arch x64; lea rax, [=>site]; mov [r15 + layout::LINK_SITE as i32], rax);
         }
         dynasm!(self.asm; .arch x64; mov eax, why as i32; jmp extern self.thunks.exit);
+    }
+
+    /// Loads an address of code. Changes flags if it is more than 2 GiB away.
+    pub fn code_address(&mut self, to: u8, at: u64) {
+        if !self.source.mode.is_relative() {
+            return self.constant(to, at);
+        }
+        match i32::try_from(at as i64) {
+            Ok(disp) => {
+                self.op_exact(Size::B64, 0x8B, to, Rm::field(slot(PAGE)));
+                self.op_exact(Size::B64, 0x8D, to, Rm::Mem { base: to, index: None, disp });
+            }
+            Err(_) => {
+                self.constant(to, at);
+                self.op_exact(Size::B64, 0x03, to, Rm::field(slot(PAGE)));
+            }
+        }
     }
 
     /// Loads a constant. Flags stay.
@@ -492,18 +514,10 @@ impl Emitter<'_> {
         }
     }
 
-    /// Stores a constant to the cell.
-    pub fn store_const(&mut self, value: u64) {
-        match i32::try_from(value as i64) {
-            Ok(small) => {
-                self.op(Size::B64, 0xC6, 0, self.cell);
-                self.imm(Size::B32, small);
-            }
-            Err(_) => {
-                self.constant(RDX, value);
-                self.op(Size::B64, 0x88, RDX, self.cell);
-            }
-        }
+    /// Stores the address behind the block to the cell. It is near: flags stay.
+    pub fn store_next(&mut self, next: u64) {
+        self.code_address(RDX, next);
+        self.op(Size::B64, 0x88, RDX, self.cell);
     }
 
     /// The state that flags are in where a block begins.

@@ -128,6 +128,8 @@ struct Emitter<'a> {
     unused_bits: i8,
     slow: Vec<SlowPath>,
     outlines: Vec<Outline>,
+    /// Where the block is entered.
+    entrance: DynamicLabel,
     /// Leaves before the block has begun, its instructions given back.
     blocked: DynamicLabel,
     /// Leaves for the interpreter.
@@ -173,7 +175,7 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
     // Room for most blocks: growing costs more than emitting.
     let mut asm = VecAssembler::new_with_capacity(target.base, 4096, 8, 0, 64, 8, 64);
     let mut label = || asm.new_dynamic_label();
-    let (blocked, refused, stopped, back) = (label(), label(), label(), label());
+    let (entrance, blocked, refused, stopped, back) = (label(), label(), label(), label(), label());
     let (uses, vectors) = needs(parts);
     let looping = parts.len() > 1
         || !code.frozen
@@ -190,6 +192,7 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
         unused_bits: if target.la57 { 7 } else { 16 },
         slow: Vec::new(),
         outlines: Vec::new(),
+        entrance,
         blocked,
         refused,
         stopped,
@@ -347,7 +350,7 @@ impl Emitter<'_> {
                 self.mov(size, to, from);
             }
             Inst::Const { to, value } => self.set(to, value),
-            Inst::StoreConst(value) => self.store_const(value),
+            Inst::StoreNext(next) => self.store_next(next),
             Inst::Extend { to, size, from, of, signed } => {
                 if to == ACC && !self.cell_live {
                     self.before_clobber();

@@ -95,7 +95,7 @@ impl Emitter<'_> {
     /// Where a block of several is entered from elsewhere.
     pub fn entry(&mut self, part: usize) -> Entry {
         self.enter_part(part);
-        for label in [&mut self.blocked, &mut self.refused, &mut self.stopped] {
+        for label in [&mut self.entrance, &mut self.blocked, &mut self.refused, &mut self.stopped] {
             *label = self.asm.new_dynamic_label();
         }
         let at = self.asm.offset().0;

@@ -10,9 +10,9 @@
 
 use super::encode::Rm;
 use super::map::{RAX, RCX};
-use super::{Emitter, Outline};
+use super::{Emitter, Outline, slot};
 use crate::emit::Destination;
-use crate::ir::{Address, Reg, Size};
+use crate::ir::{Address, PAGE, Reg, Size};
 use crate::lift::Mode;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
@@ -35,8 +35,8 @@ impl Emitter<'_> {
             }
             Destination::Far => {
                 let (from, back) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
-                self.find_target(to);
-                dynasm!(self.asm; .arch x64; jne =>from; call QWORD [rdx + 16]; =>back);
+                self.find_target(to, from);
+                dynasm!(self.asm; .arch x64; call QWORD [rdx + 16]; =>back);
                 self.outlines.push(Outline::Find { from, back });
             }
         }
@@ -69,9 +69,9 @@ impl Emitter<'_> {
             ; =>back
         );
         match i32::try_from(next as i64) {
-            Ok(small) => dynasm!(self.asm; .arch x64; push small),
-            Err(_) => {
-                self.constant(RAX, next);
+            Ok(small) if !self.source.mode.is_relative() => dynasm!(self.asm; .arch x64; push small),
+            _ => {
+                self.code_address(RAX, next);
                 dynasm!(self.asm; .arch x64; push rax);
             }
         }
@@ -83,9 +83,15 @@ impl Emitter<'_> {
         dynasm!(self.asm; .arch x64; =>from; mov rsp, [r15 + layout::RETURN_BASE as i32]; jmp =>back);
     }
 
-    /// Where the call returns to: takes the guest's return address off again.
+    /// Where the call returns to: takes the guest's return address off again, which tells
+    /// where the block's page is.
     fn behind_call(&mut self, next: u64) {
-        dynasm!(self.asm; .arch x64; add rsp, 8);
+        if self.source.mode.is_relative() {
+            let page = slot(PAGE) as i32;
+            dynasm!(self.asm; .arch x64; pop rax; sub rax, next as i32; mov [r15 + page], rax);
+        } else {
+            dynasm!(self.asm; .arch x64; add rsp, 8);
+        }
         self.go_to(next);
     }
 

@@ -94,24 +94,24 @@ fn guest_instructions_become_so_many_bytes() {
         28   shr rax,cl
         27   imul rax,rcx
         35   mul rcx
-        89   div rcx
+        97   div rcx
         14   sete al
         15   cmove rax,rcx
         27   bt rax,rcx
         16   bsf rax,rcx
-        105  mov rax,[rbx]
-        110  mov rax,[rbx+rcx*4+10h]
-        105  mov [rbx],rax
-        128  add [rbx],rax
-        115  mov rax,gs:[0]
-        110  push rax
-        109  pop rax
-        147  lock cmpxchg [rbx],rcx
-        138  lock xadd [rbx],rcx
-        88   addsd xmm0,xmm1
-        72   paddd xmm0,xmm1
-        173  movaps xmm0,[rbx]
-        322  fadd st,st(1)
+        113  mov rax,[rbx]
+        118  mov rax,[rbx+rcx*4+10h]
+        113  mov [rbx],rax
+        136  add [rbx],rax
+        123  mov rax,gs:[0]
+        118  push rax
+        117  pop rax
+        155  lock cmpxchg [rbx],rcx
+        146  lock xadd [rbx],rcx
+        96   addsd xmm0,xmm1
+        80   paddd xmm0,xmm1
+        189  movaps xmm0,[rbx]
+        338  fadd st,st(1)
     "#]]
     .assert_eq(&text);
 }

@@ -7,7 +7,7 @@ use super::map::{self, FUEL};
 use super::{floors, privilege};
 use crate::cache::{Blocks, TARGETS, Target};
 use crate::emit::reason;
-use crate::ir::CS;
+use crate::ir::{CS, PAGE};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use glassbox_cpu::compiled::layout;
 use glassbox_cpu::{Cpu, Op};
@@ -38,10 +38,14 @@ pub struct Thunks {
     /// As `lookup`, for a return to elsewhere than behind the last call: the target is
     /// in RCX.
     pub return_miss: usize,
+    /// As `lookup`, for a block that is gone: the address that it was entered at is in RCX.
+    pub successor: usize,
     /// As `lookup`, for code in segments: an offset in CS.
     lookup_segmented: usize,
     /// As `return_miss`, likewise.
     return_miss_segmented: usize,
+    /// As `successor`, likewise.
+    successor_segmented: usize,
     /// Called; sets ZF once MXCSR is the guest's.
     pub float: usize,
     /// Called with the first byte's address in RAX and the last one's in RDX:
@@ -70,7 +74,12 @@ impl Probing {
 impl Thunks {
     /// The pieces that code in segments uses.
     pub fn segmented(self) -> Self {
-        Self { lookup: self.lookup_segmented, return_miss: self.return_miss_segmented, ..self }
+        Self {
+            lookup: self.lookup_segmented,
+            return_miss: self.return_miss_segmented,
+            successor: self.successor_segmented,
+            ..self
+        }
     }
 
     /// Runs compiled code until it leaves, and says [why](reason).
@@ -161,21 +170,65 @@ fn release_float(asm: &mut Asm) {
     );
 }
 
-/// RDX = the entry of the table of targets for the low half of RAX, or it leaves by
-/// `blocked` if there is attention. Uses RCX.
-fn find_target(asm: &mut Asm, targets: usize, blocked: DynamicLabel) {
+/// RDX = the entry of the table of targets for the low half of RAX. Uses RCX.
+pub fn find_slot(asm: &mut Asm, targets: usize) {
     dynasm!(asm
         ; .arch x64
-        ; mov rcx, [r15 + layout::ATTENTION as i32]
         ; mov edx, eax
         ; shr edx, 12
         ; xor edx, eax
         ; and edx, (TARGETS - 1) as i32
         ; shl edx, 5
-        ; cmp BYTE [rcx], 0
         ; mov rcx, QWORD targets as i64
-        ; lea rdx, [rdx + rcx]
+        ; add rdx, rcx
+    );
+}
+
+/// The page that runs is that of the address in RAX, which is lost.
+pub fn set_page(asm: &mut Asm) {
+    let page = (layout::REGS + 8 * PAGE as usize) as i32;
+    dynasm!(asm; .arch x64; and rax, -4096; mov [r15 + page], rax);
+}
+
+/// As [`find_slot`], or it leaves by `blocked` if there is attention.
+fn find_target(asm: &mut Asm, targets: usize, blocked: DynamicLabel) {
+    dynasm!(asm
+        ; .arch x64
+        ; mov rcx, [r15 + layout::ATTENTION as i32]
+        ; cmp BYTE [rcx], 0
         ; jne =>blocked
+    );
+    find_slot(asm, targets);
+}
+
+/// Goes on at the address in RAX by the search that follows, but not at the dead block
+/// that is entered at RCX: as a target it is void from now on.
+fn successor(asm: &mut Asm, targets: usize, segmented: bool) {
+    dynasm!(asm; .arch x64; push rax; push rcx);
+    if segmented {
+        segmented_target(asm);
+    }
+    find_slot(asm, targets);
+    dynasm!(asm
+        ; .arch x64
+        ; pop rcx
+        ; pop rax
+        ; cmp [rdx + 16], rcx
+        ; jne >other
+        ; mov QWORD [rdx + 8], 0
+        ; mov QWORD [rdx + 24], -1
+        ; other:
+    );
+}
+
+/// What the offset in RAX in CS is known by in the table of targets. Uses RCX.
+fn segmented_target(asm: &mut Asm) {
+    dynasm!(asm
+        ; .arch x64
+        ; mov rcx, rax
+        ; shl rcx, 32
+        ; add eax, [r15 + layout::segment_base(CS) as i32]
+        ; or rax, rcx
     );
 }
 
@@ -191,6 +244,10 @@ fn lookup(asm: &mut Asm, thunks: &Thunks, targets: usize) {
         ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
         ; cmp [rdx + 8], rcx
         ; jne >check
+    );
+    set_page(asm);
+    dynasm!(asm
+        ; .arch x64
         ; jmp QWORD [rdx + 16]
         // Another context than it was found in: the TLB tells whether it holds.
         ; check:
@@ -212,6 +269,11 @@ fn lookup(asm: &mut Asm, thunks: &Thunks, targets: usize) {
         ; jne ->search
         ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
         ; mov [rdx + 8], rcx
+        ; mov rax, [r15 + layout::RIP as i32]
+    );
+    set_page(asm);
+    dynasm!(asm
+        ; .arch x64
         ; jmp QWORD [rdx + 16]
         ; miss:
         ; mov [r15 + layout::RIP as i32], rax
@@ -231,11 +293,8 @@ fn lookup_segmented(asm: &mut Asm, thunks: &Thunks, targets: usize) {
         ; .arch x64
         ; ->lookup_segmented:
         ; mov [r15 + layout::RIP as i32], rax
-        ; mov rcx, rax
-        ; shl rcx, 32
-        ; add eax, [r15 + layout::segment_base(CS) as i32]
-        ; or rax, rcx
     );
+    segmented_target(asm);
     find_target(asm, targets, blocked);
     dynasm!(asm
         ; .arch x64
@@ -415,8 +474,14 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     debug_assert_eq!(size_of::<Target>(), 32);
     thunks.return_miss = base + asm.offset().0;
     floors::return_miss(&mut asm);
+    dynasm!(asm; .arch x64; jmp ->lookup);
+    thunks.successor = base + asm.offset().0;
+    successor(&mut asm, targets, false);
     thunks.lookup = base + asm.offset().0;
     lookup(&mut asm, &thunks, targets);
+    thunks.successor_segmented = base + asm.offset().0;
+    successor(&mut asm, targets, true);
+    dynasm!(asm; .arch x64; jmp ->lookup_segmented);
     thunks.return_miss_segmented = base + asm.offset().0;
     floors::return_miss(&mut asm);
     thunks.lookup_segmented = base + asm.offset().0;

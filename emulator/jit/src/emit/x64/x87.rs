@@ -239,7 +239,7 @@ impl Emitter<'_> {
             ; mov [r15 + fpu::CS as i32], ax
         );
         let ip = self.source.rip.wrapping_add(u64::from(at));
-        self.constant(RAX, self.source.mode.wrap(ip));
+        self.code_address(RAX, self.source.mode.wrap(ip));
         dynasm!(self.asm; .arch x64; mov [r15 + fpu::IP as i32], rax);
         if let Some(segment) = stack.segment {
             dynasm!(self.asm
