@@ -2,8 +2,6 @@
 
 #[path = "tests/programs.rs"]
 mod programs;
-// Where code in segments is compiled.
-#[cfg(target_arch = "x86_64")]
 #[path = "tests/segments.rs"]
 mod segments;
 #[path = "tests/vectors.rs"]

@@ -26,6 +26,9 @@ impl Emitter<'_> {
             ; subs X(FUEL), XSP(FUEL), count
             ; b.lt =>self.blocked
         );
+        if self.source.mode.bounds_code() {
+            self.check_code_limit();
+        }
         if self.uses.avx {
             self.check_ready(layout::AVX_READY);
         }
@@ -81,6 +84,10 @@ impl Emitter<'_> {
                 let (site, exit) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
                 dynasm!(self.asm; .arch aarch64; =>site; b =>exit);
                 self.outlines.push(Outline::Link { from: exit, site, target });
+            }
+            Destination::Far if self.source.mode.is_segmented() => {
+                self.constant(ADDRESS, target);
+                self.branch_to(false, self.thunks.lookup);
             }
             Destination::Far => {
                 // The slot in the table of targets is a constant, and so is the
@@ -231,6 +238,9 @@ impl Emitter<'_> {
         for outline in std::mem::take(&mut self.outlines) {
             match outline {
                 Outline::Lookup { .. } => self.lookup_outline(&outline),
+                Outline::BesideCode { from, back, slow, bytes } => {
+                    self.beside_code(from, back, slow, bytes);
+                }
                 Outline::Number(check) => self.check_outline(&check),
                 Outline::NotANumber { from, back, slow, v, double } => {
                     dynasm!(self.asm; .arch aarch64; =>from);
@@ -254,7 +264,7 @@ impl Emitter<'_> {
             }
         }
         let count = self.source.ops.len() as u32;
-        if crosses || self.uses.sse || self.uses.avx {
+        if crosses || self.uses.sse || self.uses.avx || self.source.mode.bounds_code() {
             dynasm!(self.asm; .arch aarch64; =>self.refused; add XSP(FUEL), XSP(FUEL), count);
             let exit = self.asm.new_dynamic_label();
             self.leave_with(exit, self.source.rip, reason::REFUSED, None);

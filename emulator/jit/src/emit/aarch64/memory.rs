@@ -27,6 +27,13 @@ pub struct Cell {
 impl Emitter<'_> {
     /// Computes an address without its segment in `to`. Uses VALUE.
     pub fn address(&mut self, to: u8, at: &Address) {
+        self.wide_address(to, at);
+        if at.word {
+            self.extract(Field::Unsigned, false, to, to, 0, 16);
+        }
+    }
+
+    fn wide_address(&mut self, to: u8, at: &Address) {
         let wide = !at.narrow;
         let value = at.disp;
         match (at.base, at.index) {
@@ -66,6 +73,11 @@ impl Emitter<'_> {
     pub fn probe(&mut self, at: &Address, bytes: u8, write: bool, aligned: bool, share: Share) {
         let slow = self.slow_path();
         match share {
+            Share::Alone if at.checked => {
+                self.probe_segment(at, bytes, write, aligned, slow);
+                self.rrr(op::ADD, true, INDEX, INDEX, ADDRESS);
+                self.cell = Cell { base: RAM, index: INDEX };
+            }
             Share::Alone => {
                 let linear = self.linear(at);
                 if aligned {
@@ -125,7 +137,7 @@ impl Emitter<'_> {
     }
 
     /// Goes to the slow path unless an address is a multiple of `bytes`. Uses VALUE.
-    fn check_alignment(&mut self, linear: u8, bytes: u8, slow: DynamicLabel) {
+    pub fn check_alignment(&mut self, linear: u8, bytes: u8, slow: DynamicLabel) {
         if bytes > 1 {
             self.logic_constant(op::AND, true, VALUE, linear, u64::from(bytes) - 1);
             dynasm!(self.asm; .arch aarch64; cbnz X(VALUE), =>slow);
@@ -135,7 +147,7 @@ impl Emitter<'_> {
     /// Looks up the page of `linear + low` for an access up to `linear + high`:
     /// INDEX turns linear addresses into RAM offsets, or it goes to `miss`. Uses
     /// VALUE and OTHER.
-    fn lookup(&mut self, linear: u8, low: i64, high: i64, write: bool, miss: DynamicLabel) {
+    pub fn lookup(&mut self, linear: u8, low: i64, high: i64, write: bool, miss: DynamicLabel) {
         let tag = if write { layout::ENTRY_WRITE } else { layout::ENTRY_READ };
         let mut first = linear;
         if low != 0 {

@@ -14,6 +14,7 @@ mod flags;
 mod map;
 mod memory;
 mod muldiv;
+mod segments;
 mod shift;
 mod simd;
 mod system;
@@ -63,6 +64,8 @@ enum Outline {
         /// What the address has to be computed from.
         at: Option<crate::ir::Address>,
     },
+    /// A store to a page that holds code, too.
+    BesideCode { from: DynamicLabel, back: DynamicLabel, slow: DynamicLabel, bytes: u8 },
     /// Looks at a number once more.
     Number(Check),
     /// Looks whether what became zero is a number.
@@ -146,7 +149,7 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
         asm,
         base: target.base,
         source,
-        thunks: target.thunks,
+        thunks: if source.mode.is_segmented() { target.thunks.segmented() } else { target.thunks },
         targets: target.targets,
         destination: target.destination,
         unused_bits: if target.la57 { 7 } else { 16 },
@@ -196,9 +199,6 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
 fn lowers(inst: &Inst, live: FlagSet) -> bool {
     match inst {
         Inst::Shift { .. } | Inst::DoubleShift { .. } => shift::lowers(inst, live != 0),
-        // Segments that are looked at, and 16-bit addresses, are the interpreter's here.
-        Inst::Probe { at, .. } | Inst::Lea { at, .. } if at.checked || at.word => false,
-        Inst::InCode(_) | Inst::Upwards | Inst::LoadSegment { .. } | Inst::Selector { .. } => false,
         Inst::X87(_) | Inst::Flags { .. } => false,
         Inst::Native(native) => simd::lowers(native),
         _ => true,
@@ -279,14 +279,13 @@ impl Emitter<'_> {
             Inst::Canonical(n) => self.canonical(n),
             Inst::Native(native) if bits::translates(native.code) => self.bits(&native),
             Inst::Native(native) => self.simd(&native),
-            Inst::Interpret
-            | Inst::X87(_)
-            | Inst::Flags { .. }
-            | Inst::DoubleShift { .. }
-            | Inst::InCode(_)
-            | Inst::Upwards
-            | Inst::LoadSegment { .. }
-            | Inst::Selector { .. } => self.interpret(),
+            Inst::InCode(target) => self.in_code(target),
+            Inst::Upwards => self.upwards(),
+            Inst::LoadSegment { seg, from, high } => self.load_segment(seg, from, high),
+            Inst::Selector { to, seg } => self.selector(to, seg),
+            Inst::Interpret | Inst::X87(_) | Inst::Flags { .. } | Inst::DoubleShift { .. } => {
+                self.interpret();
+            }
             Inst::Jump(to) => {
                 if !self.source.ops[self.index].ends_block() {
                     self.end_op();
@@ -307,8 +306,8 @@ impl Emitter<'_> {
 /// STI is the interpreter's.
 pub const STI: bool = false;
 
-/// Code in segments is compiled: not here.
-pub const SEGMENTS: bool = false;
+/// Code in segments is compiled.
+pub const SEGMENTS: bool = true;
 
 /// Instructions that cross into another page are compiled.
 pub const CROSSING: bool = true;

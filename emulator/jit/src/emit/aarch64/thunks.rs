@@ -2,10 +2,10 @@
 //! interpreter, and the search for an indirect branch's target.
 #![allow(unsafe_code)]
 
-use super::encode::branch;
 use super::map::{self, CPU, FUEL, GENERATION, RAM, TABLE};
-use crate::cache::{TARGETS, Target};
+use crate::cache::{Blocks, TARGETS, Target};
 use crate::emit::reason;
+use crate::ir::CS;
 use dynasmrt::aarch64::Aarch64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use glassbox_cpu::compiled::layout;
@@ -25,6 +25,8 @@ pub struct Thunks {
     pub run_last: usize,
     /// Branched to with the target in X0.
     pub lookup: usize,
+    /// As `lookup`, for code in segments: an offset in CS.
+    lookup_segmented: usize,
     /// Called where a block begins; W0 is 1 once FPCR and FPSR are the guest's.
     pub float: usize,
     /// Bytes that all of it takes.
@@ -32,6 +34,11 @@ pub struct Thunks {
 }
 
 impl Thunks {
+    /// The pieces that code in segments uses.
+    pub fn segmented(self) -> Self {
+        Self { lookup: self.lookup_segmented, ..self }
+    }
+
     /// Runs compiled code until it leaves, and says [why](reason).
     ///
     /// # Safety
@@ -117,6 +124,17 @@ fn claim_float(asm: &mut Asm) {
     );
 }
 
+/// What a search calls whose target is not in the table, or not in the TLB: the host
+/// address of the code at RIP, or 0.
+extern "C" fn search(cpu: &mut Cpu) -> usize {
+    // SAFETY: who enters compiled code lends it the blocks, and does nothing with
+    // them until it leaves.
+    match unsafe { (cpu.compiled.blocks as *mut Blocks).as_mut() } {
+        Some(blocks) => blocks.search(cpu).unwrap_or(0),
+        None => 0,
+    }
+}
+
 /// Stores the guest's registers and the retired count. Keeps X0 to X2.
 fn spill(asm: &mut Asm) {
     release_float(asm);
@@ -172,6 +190,66 @@ fn call(asm: &mut Asm, function: usize) {
     );
 }
 
+/// Goes on at the address in X0, or in segments at its lower half, a linear address, with
+/// RIP set.
+fn lookup(asm: &mut Asm, segmented: bool) {
+    let entry_bits = layout::ENTRIES.trailing_zeros();
+    dynasm!(asm
+        ; .arch aarch64
+        ; ldr x1, [X(CPU), layout::ATTENTION as u32]
+        ; ldrb w1, [x1]
+        ; cbnz w1, >blocked
+        ; eor w1, w0, w0, lsr 12
+        ; and x1, x1, (TARGETS - 1) as u64
+        ; ldr x2, ->targets
+        ; add x1, x2, x1, lsl 5
+        ; ldp x2, x3, [x1]
+        ; eor x2, x2, x0
+        ; cbnz x2, >miss
+        ; ldr x4, [X(CPU), layout::TLB_CONTEXT as u32]
+        ; eor x3, x3, x4
+        ; cbnz x3, >check
+        ; ldr x1, [x1, 16]
+        ; br x1
+        // Another context than it was found in: the TLB tells whether it holds.
+        ; check:
+        ; lsr x3, x3, layout::CODE_KEY_SHIFT
+        ; cbnz x3, >miss
+    );
+    if segmented {
+        dynasm!(asm; .arch aarch64; mov w0, w0);
+    } else {
+        dynasm!(asm; .arch aarch64; str x0, [X(CPU), layout::RIP as u32]);
+    }
+    dynasm!(asm
+        ; .arch aarch64
+        ; ubfx x2, x0, 12, entry_bits
+        ; add x2, X(TABLE), x2, lsl layout::ENTRY_SHIFT
+        ; ldr x3, [x2, layout::ENTRY_EXEC as u32]
+        ; mov x5, x0
+        ; bfi x5, X(GENERATION), 0, 12
+        ; eor x3, x3, x5
+        ; cbnz x3, ->search
+        ; ldr x3, [x2, layout::ENTRY_ADDEND as u32]
+        ; add x3, x3, x0
+        ; ldr x5, [x1, 24]
+        ; eor x3, x3, x5
+        ; cbnz x3, >miss
+        ; str x4, [x1, 8]
+        ; ldr x1, [x1, 16]
+        ; br x1
+        ; miss:
+    );
+    if !segmented {
+        dynasm!(asm; .arch aarch64; str x0, [X(CPU), layout::RIP as u32]);
+    }
+    dynasm!(asm; .arch aarch64; b ->search; blocked:);
+    if !segmented {
+        dynasm!(asm; .arch aarch64; str x0, [X(CPU), layout::RIP as u32]);
+    }
+    dynasm!(asm; .arch aarch64; movz w0, reason::BLOCKED; b ->exit);
+}
+
 /// Assembles the shared code for execution at `base`.
 pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     let mut asm = Asm::new(base);
@@ -191,6 +269,7 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     dynasm!(asm; .arch aarch64; br x1);
 
     thunks.exit = base + asm.offset().0;
+    dynasm!(asm; .arch aarch64; ->exit:);
     spill(&mut asm);
     dynasm!(asm
         ; .arch aarch64
@@ -226,7 +305,13 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; ->go_on:
     );
     fill(&mut asm);
-    dynasm!(asm; .arch aarch64; ldr x0, [X(CPU), layout::RIP as u32]; b ->lookup);
+    dynasm!(asm
+        ; .arch aarch64
+        ; ldr x0, [X(CPU), layout::RIP as u32]
+        ; ldrb w1, [X(CPU), layout::SEGMENTED as u32]
+        ; cbz w1, ->lookup
+        ; b ->lookup_segmented
+    );
 
     // The interpreter's function for an op that ends its block.
     thunks.run_last = base + asm.offset().0;
@@ -237,61 +322,45 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     claim_float(&mut asm);
     dynasm!(asm; .arch aarch64; mov w0, w3; ret);
 
-    thunks.lookup = base + asm.offset().0;
     debug_assert_eq!(size_of::<Target>(), 32);
-    let entry_bits = layout::ENTRIES.trailing_zeros();
+    thunks.lookup = base + asm.offset().0;
+    dynasm!(asm; .arch aarch64; ->lookup:);
+    lookup(&mut asm, false);
+    thunks.lookup_segmented = base + asm.offset().0;
+    // Targets are known by linear address and offset: the latter in the upper half.
     dynasm!(asm
         ; .arch aarch64
-        ; ->lookup:
-        ; ldr x1, [X(CPU), layout::ATTENTION as u32]
-        ; ldrb w1, [x1]
-        ; cbnz w1, >blocked
-        ; eor w1, w0, w0, lsr 12
-        ; and x1, x1, (TARGETS - 1) as u64
-        ; ldr x2, >targets
-        ; add x1, x2, x1, lsl 5
-        ; ldp x2, x3, [x1]
-        ; eor x2, x2, x0
-        ; cbnz x2, >miss
-        ; ldr x4, [X(CPU), layout::TLB_CONTEXT as u32]
-        ; eor x3, x3, x4
-        ; cbnz x3, >check
-        ; ldr x1, [x1, 16]
-        ; br x1
-        // Another context than it was found in: the TLB tells whether it holds.
-        ; check:
-        ; lsr x3, x3, layout::CODE_KEY_SHIFT
-        ; cbnz x3, >miss
-        ; ubfx x2, x0, 12, entry_bits
-        ; add x2, X(TABLE), x2, lsl layout::ENTRY_SHIFT
-        ; ldr x3, [x2, layout::ENTRY_EXEC as u32]
-        ; mov x5, x0
-        ; bfi x5, X(GENERATION), 0, 12
-        ; eor x3, x3, x5
-        ; cbnz x3, >miss
-        ; ldr x3, [x2, layout::ENTRY_ADDEND as u32]
-        ; add x3, x3, x0
-        ; ldr x5, [x1, 24]
-        ; eor x3, x3, x5
-        ; cbnz x3, >miss
-        ; str x4, [x1, 8]
-        ; ldr x1, [x1, 16]
-        ; br x1
-        ; miss:
+        ; ->lookup_segmented:
         ; str x0, [X(CPU), layout::RIP as u32]
-        ; movz w0, reason::LOOKUP
-        ; b >leave
-        ; blocked:
-        ; str x0, [X(CPU), layout::RIP as u32]
-        ; movz w0, reason::BLOCKED
-        ; leave:
+        ; ldr w1, [X(CPU), layout::segment_base(CS) as u32]
+        ; add w1, w1, w0
+        ; orr x0, x1, x0, lsl 32
     );
-    let here = base + asm.offset().0;
-    asm.push_u32(branch(false, here, thunks.exit));
+    lookup(&mut asm, true);
+
+    // Not in the TLB: after a switch of address spaces most are not. Or another target has
+    // the entry.
+    dynasm!(asm; .arch aarch64; ->search:);
+    spill(&mut asm);
+    let literal = asm.new_dynamic_label();
     dynasm!(asm
         ; .arch aarch64
+        ; mov x0, X(CPU)
+        ; ldr x16, =>literal
+        ; blr x16
+        ; cbz x0, >unknown
+    );
+    fill(&mut asm);
+    dynasm!(asm
+        ; .arch aarch64
+        ; br x0
+        ; unknown:
+        ; movz w0, reason::LOOKUP
+        ; b ->spilled
         ; .align 8
-        ; targets:
+        ; =>literal
+        ; .u64 search as *const () as u64
+        ; ->targets:
         ; .u64 targets as u64
     );
     match asm.finalize() {

@@ -434,6 +434,11 @@ impl Emitter<'_> {
         self.check_result(v, format, [Some(from), None], of);
     }
 
+    /// As a result's check, of a product or what it is a part of.
+    pub fn check_product(&mut self, v: u8, format: Format, (n, m): (u8, u8)) {
+        self.check_result(v, format, [Some(n), Some(m)], format);
+    }
+
     /// As a result's check, where zeroes are what they seem.
     pub fn check_exact(&mut self, v: u8, format: Format) {
         self.check_result(v, format, [None; 2], format);

@@ -6,6 +6,7 @@
 
 mod convert;
 mod float;
+mod fused;
 mod lanes;
 mod moves;
 mod shuffle;
@@ -17,6 +18,7 @@ use crate::lift::native::{Field, File, Native};
 use convert::Conversion;
 use float::Arithmetic;
 pub use float::{Check, Format};
+use fused::Fused;
 use iced_x86::CpuidFeature;
 use lanes::Lanes;
 use moves::Move;
@@ -39,6 +41,8 @@ pub enum Translation {
     Order { signals: bool, double: bool },
     /// ROUNDSS and kin.
     Round(Format),
+    /// A product and a sum.
+    Fused(Fused),
     /// Between formats and to and from integers.
     Convert(Conversion),
 }
@@ -128,6 +132,7 @@ impl Emitter<'_> {
             Translation::Compare(format) => self.compare_numbers(format, &operands),
             Translation::Order { signals, double } => self.order(signals, double, &operands),
             Translation::Round(format) => self.round(format, &operands),
+            Translation::Fused(kind) => self.fused(kind, &operands),
             Translation::Convert(kind) => self.convert(kind, &operands),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::convert::Conversion;
 use super::float::{Arithmetic, Format};
+use super::fused::Fused;
 use super::lanes::*;
 use super::moves::Move;
 use super::{Translation, host_has};
@@ -43,7 +44,7 @@ pub fn translation(code: Code) -> Option<Translation> {
             Psrlq | Vpsrlq => shift(Shift::Right, 64),
             Psraw | Vpsraw => shift(Shift::Signed, 16),
             Psrad | Vpsrad => shift(Shift::Signed, 32),
-            _ => None,
+            _ => Fused::of(mnemonic).map(Translation::Fused),
         }
     })
 }
