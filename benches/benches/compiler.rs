@@ -7,7 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 fn compiler(c: &mut Criterion) {
     use glassbox_benches::{CODE, machine};
     use glassbox_cpu::Interpreter;
-    use glassbox_jit::emit::x64::{emit, host_supports, thunks::Thunks};
+    use glassbox_jit::emit::x64::{Emitted, emit, host_supports, thunks::Thunks};
     use glassbox_jit::emit::{Destination, Part, Target};
     use glassbox_jit::ir::Code;
     use glassbox_jit::lift::{Forms, Mode, Source, lift};
@@ -53,7 +53,10 @@ fn compiler(c: &mut Criterion) {
             second: None,
             destination: &|_| Destination::Linkable,
         };
-        b.iter(|| emit(&[Part { code: &code, source }], &target).expect("the block is emitted"));
+        let mut emitted = Emitted::default();
+        b.iter(|| {
+            emit(&[Part { code: &code, source }], &target, &mut emitted).expect("the block is emitted")
+        });
     });
     group.throughput(Throughput::Elements(COUNT));
     group.bench_function("run-memory", |b| {

@@ -4,11 +4,11 @@
 //! offset of its first byte and the decoding [`Mode`]: linear addresses and
 //! privilege do not matter, so a block serves every mapping of its page.
 
+use crate::address_map::AddressMap;
 use crate::mode::Mode;
 use crate::op::Op;
 use glassbox_memory::{PAGE_MASK, PAGE_SHIFT};
 use iced_x86::{Code, Mnemonic};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Index of a block in the cache.
@@ -87,9 +87,9 @@ pub struct BlockCache {
     epoch: u32,
     free: Vec<BlockId>,
     front: Box<[FrontEntry]>,
-    by_key: HashMap<u64, BlockId>,
+    by_key: AddressMap<u64, BlockId>,
     /// Blocks that have bytes in a page.
-    by_page: HashMap<u64, Vec<BlockId>>,
+    by_page: AddressMap<u64, Vec<BlockId>>,
     ops: usize,
     /// Blocks decoded since power-on.
     pub decoded: u64,
@@ -115,8 +115,8 @@ impl BlockCache {
             epoch: 1,
             free: Vec::new(),
             front: vec![FrontEntry { key: NO_KEY, id: 0 }; FRONT].into_boxed_slice(),
-            by_key: HashMap::new(),
-            by_page: HashMap::new(),
+            by_key: AddressMap::default(),
+            by_page: AddressMap::default(),
             ops: 0,
             decoded: 0,
             invalidated: 0,

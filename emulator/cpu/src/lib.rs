@@ -4,6 +4,7 @@
 //! Start at [`Cpu`] (state and memory access), [`Op`] (what a decoded
 //! instruction is) and [`Interpreter`] (how ops are run).
 
+mod address_map;
 mod block;
 mod bus;
 mod code_key;
@@ -28,6 +29,7 @@ mod state;
 mod testing;
 mod transfer;
 
+pub use address_map::AddressMap;
 pub use block::Block;
 pub use bus::{CpuBus, CpuSignals, MmioString, OpenBus};
 pub use cpu::{Cpu, FaultRecord, Observer};

@@ -8,8 +8,8 @@ mod wanted;
 use crate::JitStats;
 use crate::cache::{BlockId, Blocks, CodeBuffer, Compiled, Key, key_at, neighbour, target_of};
 use crate::emit::host::thunks::{self, Thunks};
-use crate::emit::host::{CROSSING, SEGMENTS, Target, emit, forms, jump, link};
-use crate::emit::{Destination, Emitted, Part, SecondPage, reason};
+use crate::emit::host::{CROSSING, Emitted, SEGMENTS, Target, emit, forms, jump, link};
+use crate::emit::{Destination, Part, SecondPage, reason};
 use crate::ir::{Code, PAGE};
 use crate::lift::{Forms, Mode, Segmented, casts_shadow, lift};
 use crate::opt::optimise;
@@ -30,6 +30,7 @@ pub(crate) struct Tier1 {
     /// Room for the block being compiled.
     code: Code,
     bytes: Vec<u8>,
+    emitted: Emitted,
     /// The jump that left compiled code last, and where it wants to go.
     link: Option<(usize, u64)>,
     /// A block that cannot run with the SIMD state as it is.
@@ -82,6 +83,7 @@ impl Jit {
             forms: forms(),
             code: Code::default(),
             bytes: Vec::new(),
+            emitted: Emitted::default(),
             link: None,
             refused: None,
             stopped: None,
@@ -279,20 +281,18 @@ impl Tier1 {
             self.bury(code, dead);
         }
         self.number = self.number % i32::MAX + 1;
-        let (base, emitted) = self.place(cpu, wanted)?;
+        let base = self.place(cpu, wanted)?;
         if self.dump.is_some() {
-            let code = std::mem::take(&mut self.code);
-            let bytes = std::mem::take(&mut self.bytes);
-            let part = Part { code: &code, source: wanted.source(&bytes) };
-            self.tell(&[part], &emitted.code, cpu.state.rip);
-            (self.code, self.bytes) = (code, bytes);
+            let part = Part { code: &self.code, source: wanted.source(&self.bytes) };
+            let text = text(&[part], &self.emitted.code, cpu.state.rip);
+            self.tell(&text);
         }
         self.counters.blocks += 1;
         self.counters.instructions += ops.len() as u64;
-        self.counters.interpreted += u64::from(self.code.interpreted + emitted.interpreted);
-        self.counters.bytes += emitted.code.len() as u64;
+        self.counters.interpreted += u64::from(self.code.interpreted + self.emitted.interpreted);
+        self.counters.bytes += self.emitted.code.len() as u64;
         let len = ops.last().map_or(0, |op| u64::from(op.end));
-        let dead = base + emitted.entries.first()?.dead;
+        let dead = base + self.emitted.entries.first()?.dead;
         let block = Compiled { key, len, second, code: base, dead, ops, nest: 0, samples: 0 };
         let index = self.blocks.insert(block);
         self.counters.compile_s += began.elapsed().as_secs_f64();
@@ -301,14 +301,14 @@ impl Tier1 {
 
     /// Assembles a block and puts it into the buffer, where the oldest code makes room
     /// if need be. Returns its host address.
-    fn place(&mut self, cpu: &Cpu, wanted: Wanted<'_>) -> Option<(usize, Emitted)> {
-        let mut emitted = self.assemble(cpu, wanted)?;
-        if emitted.code.len() > self.buffer.room() {
+    fn place(&mut self, cpu: &Cpu, wanted: Wanted<'_>) -> Option<usize> {
+        self.assemble(cpu, wanted)?;
+        if self.emitted.code.len() > self.buffer.room() {
             self.evict();
-            emitted = self.assemble(cpu, wanted)?;
+            self.assemble(cpu, wanted)?;
         }
         let base = self.buffer.next();
-        self.buffer.append(&emitted.code).then_some((base, emitted))
+        self.buffer.append(&self.emitted.code).then_some(base)
     }
 
     /// Drops the code that was compiled longest ago. Never called while any runs.
@@ -332,17 +332,27 @@ impl Tier1 {
         }
     }
 
-    /// Host code of a block, for the end of the buffer.
-    fn assemble(&mut self, cpu: &Cpu, wanted: Wanted<'_>) -> Option<Emitted> {
+    /// Makes host code of a block, for the end of the buffer.
+    fn assemble(&mut self, cpu: &Cpu, wanted: Wanted<'_>) -> Option<()> {
         wanted.read(cpu, &mut self.bytes);
         let source = wanted.source(&self.bytes);
         lift(source, &mut self.forms, &mut self.code);
         optimise(&mut self.code);
-        self.emit_parts(&[Part { code: &self.code, source }], wanted.key, wanted.second_page())
+        let mut emitted = std::mem::take(&mut self.emitted);
+        let parts = [Part { code: &self.code, source }];
+        let done = self.emit_parts(&parts, wanted.key, wanted.second_page(), &mut emitted);
+        self.emitted = emitted;
+        done
     }
 
-    /// Emits one block, or several together, to where the buffer goes on.
-    fn emit_parts(&self, parts: &[Part<'_>], key: Key, second: Option<SecondPage>) -> Option<Emitted> {
+    /// Emits one block, or several together, for where the buffer goes on.
+    fn emit_parts(
+        &self,
+        parts: &[Part<'_>],
+        key: Key,
+        second: Option<SecondPage>,
+        emitted: &mut Emitted,
+    ) -> Option<()> {
         let destination = |to: u64| self.destination(to, key);
         let target = Target {
             base: self.buffer.next(),
@@ -353,7 +363,7 @@ impl Tier1 {
             second,
             destination: &destination,
         };
-        emit(parts, &target)
+        emit(parts, &target, emitted)
     }
 
     /// How the block of `key`, which is being compiled, gets to `to`.
@@ -376,10 +386,10 @@ impl Tier1 {
     }
 
     /// Writes to the trace what was compiled.
-    fn tell(&mut self, parts: &[Part<'_>], host: &[u8], rip: u64) {
+    fn tell(&mut self, text: &str) {
         let Some(out) = &mut self.dump else { return };
         // A trace that cannot be written is no reason to stop the guest.
-        if let Err(error) = writeln!(out, "{}", text(parts, host, rip)) {
+        if let Err(error) = writeln!(out, "{text}") {
             log::warn!("the trace of compiled blocks ends: {error}");
             self.dump = None;
         }
@@ -396,9 +406,9 @@ impl Tier1 {
         let mut wanted = Wanted::new(cpu, block, &block.ops, mode);
         wanted.key.0 = if mode.is_relative() { rip & !PAGE_MASK } else { rip };
         match self.assemble(cpu, wanted) {
-            Some(emitted) => {
+            Some(()) => {
                 let part = Part { code: &self.code, source: wanted.source(&self.bytes) };
-                text(&[part], &emitted.code, rip)
+                text(&[part], &self.emitted.code, rip)
             }
             None => String::new(),
         }

@@ -6,10 +6,8 @@ pub use buffer::CodeBuffer;
 
 use crate::ir::PAGE;
 use crate::lift::RELATIVE;
-use glassbox_cpu::{Cpu, Op, SegReg};
+use glassbox_cpu::{AddressMap as Map, Cpu, Op, SegReg};
 use glassbox_memory::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -128,30 +126,6 @@ impl Compiled {
     }
 }
 
-/// Multiplies and folds: keys are addresses, and nobody gains from collisions.
-#[derive(Default)]
-pub struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn write_u8(&mut self, n: u8) {
-        self.write_u64(u64::from(n));
-    }
-}
-
 /// Takes blocks out of a page's list.
 fn unlist(by_page: &mut Map<u64, Vec<BlockId>>, page: u64, is_gone: impl Fn(&BlockId) -> bool) {
     if let Some(ids) = by_page.get_mut(&page) {
@@ -161,8 +135,6 @@ fn unlist(by_page: &mut Map<u64, Vec<BlockId>>, page: u64, is_gone: impl Fn(&Blo
         }
     }
 }
-
-type Map<K, V> = HashMap<K, V, BuildHasherDefault<AddressHasher>>;
 
 /// Which block: its region, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,14 +72,17 @@ pub struct Entry {
     pub dead: usize,
 }
 
-/// Host code of one block, or of several.
-pub struct Emitted {
+/// Host code of one block, or of several; used again for the next ones.
+#[derive(Default)]
+pub struct Emitted<Room = ()> {
     /// The code.
     pub code: Vec<u8>,
     /// For each block.
     pub entries: Vec<Entry>,
     /// Instructions that the lifter took and the back end left to the interpreter.
     pub interpreted: u32,
+    /// What the back end keeps for the next time.
+    pub room: Room,
 }
 
 /// Why compiled code returned.

@@ -42,7 +42,7 @@ impl Tier1 {
         let Some(mode) = lift_mode(cpu, block).filter(|_| !cpu.needs_slow_access()) else { return false };
         self.follow_paging(cpu);
         let wanted = Wanted::new(cpu, block, &block.ops, mode);
-        let Some((code, _)) = self.place(cpu, wanted) else { return false };
+        let Some(code) = self.place(cpu, wanted) else { return false };
         self.counters.blocks += 1;
         self.counters.instructions += block.ops.len() as u64;
         self.counters.interpreted += u64::from(self.code.interpreted);

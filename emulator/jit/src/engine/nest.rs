@@ -4,14 +4,13 @@
 //! Whenever the budget ends or somebody wants attention, compiled code stops where a
 //! block begins. That is often where most time goes.
 
-use super::Tier1;
+use super::{Tier1, text};
 use crate::cache::{BlockId, Compiled, Key, neighbour};
 use crate::emit::Part;
 use crate::ir::Code;
 use crate::lift::{Mode, Source, lift};
 use crate::opt::optimise;
-use glassbox_cpu::{Cpu, Op};
-use std::collections::HashMap;
+use glassbox_cpu::{AddressMap, Cpu, Op};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -73,7 +72,7 @@ impl Tier1 {
     /// jumps within the page, in the order of their addresses.
     fn nest_around(&mut self, cpu: &Cpu, key: Key, mode: Mode) -> Option<Vec<Member>> {
         let mut members: Vec<Member> = Vec::new();
-        let mut known: HashMap<u64, Option<usize>> = HashMap::new();
+        let mut known: AddressMap<u64, Option<usize>> = AddressMap::default();
         let mut todo = vec![key.0];
         while let Some(rip) = todo.pop() {
             if known.contains_key(&rip) || members.len() == MOST_BLOCKS {
@@ -125,10 +124,11 @@ impl Tier1 {
         self.number = self.number % i32::MAX + 1;
         let parts: Vec<Part<'_>> =
             members.iter().map(|member| Part { code: &member.code, source: member.source(mode) }).collect();
-        let mut emitted = self.emit_parts(&parts, key, None)?;
+        let mut emitted = std::mem::take(&mut self.emitted);
+        self.emit_parts(&parts, key, None, &mut emitted)?;
         if emitted.code.len() > self.buffer.room() {
             self.evict();
-            emitted = self.emit_parts(&parts, key, None)?;
+            self.emit_parts(&parts, key, None, &mut emitted)?;
         }
         let base = self.buffer.next();
         if !self.buffer.append(&emitted.code) {
@@ -157,7 +157,10 @@ impl Tier1 {
         self.counters.nests += 1;
         self.counters.instructions += members.iter().map(|member| member.ops.len() as u64).sum::<u64>();
         self.counters.bytes += emitted.code.len() as u64;
-        self.tell(&parts, &emitted.code, rip);
+        if self.dump.is_some() {
+            self.tell(&text(&parts, &emitted.code, rip));
+        }
+        self.emitted = emitted;
         found
     }
 }

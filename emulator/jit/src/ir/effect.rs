@@ -43,6 +43,7 @@ impl Effect {
     }
 
     /// Whether the step changes any flag.
+    #[inline]
     pub fn changes(self) -> bool {
         (self.writes | self.may_write) != 0
     }
@@ -65,6 +66,7 @@ pub fn condition(cc: Cond) -> FlagSet {
 
 impl Inst {
     /// What it does to the status flags.
+    #[inline]
     pub fn effect(&self) -> Effect {
         use flags::*;
         match *self {
@@ -112,6 +114,7 @@ impl Inst {
     }
 
     /// Ends the block.
+    #[inline]
     pub fn ends(&self) -> bool {
         matches!(
             self,
@@ -128,6 +131,7 @@ impl Inst {
 
     /// The general-purpose register that it writes whole, or in part: register
     /// and whether the upper bits are replaced, too.
+    #[inline]
     pub fn written(&self) -> Option<(Reg, bool)> {
         let sized = |n: Reg, size: Size| Some((n, matches!(size, Size::B32 | Size::B64)));
         match *self {
@@ -156,17 +160,24 @@ impl Inst {
     }
 
     /// Whether it may write general-purpose register `n`.
+    #[inline]
     pub fn writes_register(&self, n: Reg) -> bool {
+        self.writes_registers() >> (n & 31) & 1 != 0
+    }
+
+    /// The general-purpose registers that it may write, as a set.
+    pub fn writes_registers(&self) -> u32 {
         match *self {
-            Self::Interpret => true,
-            Self::MultiplyWide { .. } | Self::Divide { .. } => n == 0 || n == 2,
-            Self::CompareExchange { .. } => n == 0,
-            Self::Native(native) => native.writes_register(n),
-            _ => self.written().is_some_and(|(reg, _)| reg == n),
+            Self::Interpret => u32::MAX,
+            Self::MultiplyWide { .. } | Self::Divide { .. } => 0b101,
+            Self::CompareExchange { .. } => 1,
+            Self::Native(native) => native.writes_registers(),
+            _ => self.written().map_or(0, |(reg, _)| 1 << (reg & 31)),
         }
     }
 
     /// Calls `each` with the general-purpose registers it reads.
+    #[inline]
     pub fn for_reads(&self, mut each: impl FnMut(Reg)) {
         let mut value = |v: Value| {
             if let Value::Reg(n) = v {
@@ -260,6 +271,7 @@ impl Inst {
     }
 
     /// Does nothing but write a register: may go when nobody reads that.
+    #[inline]
     pub fn is_pure(&self) -> bool {
         match self {
             Self::Move { to: Place::Reg(_), from, .. } => *from != Value::Cell,

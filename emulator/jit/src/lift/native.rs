@@ -3,10 +3,9 @@
 //! translate them by [`Native::code`], or have them interpreted.
 
 use crate::ir::{FlagSet, NONE, Reg, flags};
-use glassbox_cpu::Op;
+use glassbox_cpu::{AddressMap, Op};
 use iced_x86::{Code, CpuidFeature, Instruction, InstructionInfoFactory, Mnemonic, OpAccess};
 use iced_x86::{OpCodeOperandKind as Kind, OpKind, RflagsBits};
-use std::collections::HashMap;
 
 /// What an operand's field of the encoding names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,9 +96,10 @@ impl Native {
         !self.fields().iter().any(vectors) && self.fields().iter().any(|f| f.file == File::General)
     }
 
-    /// Whether it writes general-purpose register `n`.
-    pub fn writes_register(&self, n: Reg) -> bool {
-        self.fields().iter().any(|f| f.file == File::General && f.writes && f.n == n)
+    /// The general-purpose registers that it writes, as a set.
+    pub fn writes_registers(&self) -> u32 {
+        let written = self.fields().into_iter().filter(|f| f.file == File::General && f.writes);
+        written.fold(0, |set, field| set | 1 << (field.n & 31))
     }
 
     /// Calls `each` with the general-purpose registers it names.
@@ -140,7 +140,7 @@ enum Slot {
 /// Finds out about forms, and remembers.
 pub struct Forms {
     /// By form, and whether an operand is memory: MOVSD is another instruction then.
-    known: HashMap<(Code, bool), Option<Form>>,
+    known: AddressMap<(Code, bool), Option<Form>>,
     factory: InstructionInfoFactory,
     /// What the host executes.
     supports: fn(CpuidFeature) -> bool,
@@ -163,7 +163,12 @@ pub struct Lifted {
 impl Forms {
     /// For a host with the features that `supports` names.
     pub fn new(supports: fn(CpuidFeature) -> bool) -> Self {
-        Self { known: HashMap::new(), factory: InstructionInfoFactory::new(), supports, translates: None }
+        Self {
+            known: AddressMap::default(),
+            factory: InstructionInfoFactory::new(),
+            supports,
+            translates: None,
+        }
     }
 
     /// For a host of another architecture, whose back end translates what

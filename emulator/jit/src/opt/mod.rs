@@ -1,7 +1,6 @@
 //! What is known of a block as a whole: which flags and registers matter behind
 //! each step, and which memory accesses can share a TLB lookup.
 
-mod dead;
 mod liveness;
 mod sharing;
 
@@ -14,7 +13,6 @@ use crate::ir::Code;
 
 /// Optimises a block and fills [`Code::live`].
 pub fn optimise(code: &mut Code) {
-    dead::remove(&mut code.insts);
+    liveness::find(code);
     sharing::share(&mut code.insts);
-    liveness::flags(code);
 }

@@ -21,7 +21,7 @@ mod system;
 pub mod thunks;
 mod vectors;
 
-use super::{Destination, Emitted, Entry, Part};
+use super::{Destination, Entry, Part};
 use crate::ir::{Code, Count, FlagSet, Inst};
 use crate::lift::{Forms, Source};
 use dynasmrt::aarch64::Aarch64Relocation;
@@ -31,6 +31,9 @@ use memory::Cell;
 use simd::Check;
 use thunks::Thunks;
 use vectors::Vectors;
+
+/// What the back end leaves.
+pub type Emitted = super::Emitted;
 
 /// What the back end gets.
 pub type Target<'a> = super::Target<'a, Thunks>;
@@ -140,7 +143,7 @@ impl Uses {
 pub const NESTS: bool = false;
 
 /// Emits a block's host code.
-pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
+pub fn emit(parts: &[Part<'_>], target: &Target<'_>, emitted: &mut Emitted) -> Option<()> {
     let [Part { code, source }] = *parts else { return None };
     let mut asm = VecAssembler::new(target.base);
     let mut label = || asm.new_dynamic_label();
@@ -191,8 +194,11 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
             n += count;
         }
     }
-    let entries = vec![Entry { at: 0, dead: e.behind(target.second.is_some()) }];
-    Some(Emitted { code: e.asm.finalize().ok()?, entries, interpreted })
+    emitted.entries.clear();
+    emitted.entries.push(Entry { at: 0, dead: e.behind(target.second.is_some()) });
+    emitted.interpreted = interpreted;
+    emitted.code = e.asm.finalize().ok()?;
+    Some(())
 }
 
 /// Whether a step is lowered, with these flags mattering behind it.

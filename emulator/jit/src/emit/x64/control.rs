@@ -373,7 +373,8 @@ impl Emitter<'_> {
 
     /// Emits what lies behind the blocks.
     pub fn behind(&mut self) {
-        for slow in std::mem::take(&mut self.slow) {
+        let mut paths = std::mem::take(&mut self.slow);
+        for slow in paths.drain(..) {
             self.enter_part(slow.part);
             dynasm!(self.asm; .arch x64; =>slow.from);
             self.store_flags_of(slow.flags);
@@ -401,7 +402,9 @@ impl Emitter<'_> {
             }
             dynasm!(self.asm; .arch x64; jmp =>slow.back);
         }
-        for outline in std::mem::take(&mut self.outlines) {
+        self.slow = paths;
+        let mut outlines = std::mem::take(&mut self.outlines);
+        for outline in outlines.drain(..) {
             match outline {
                 Outline::Lookup { .. } => self.lookup_outline(&outline),
                 Outline::Float { from, back, refused } => {
@@ -436,6 +439,7 @@ impl Emitter<'_> {
                 }
             }
         }
+        self.outlines = outlines;
         self.void_sites();
     }
 

@@ -8,7 +8,7 @@
 //! one that runs next. A floor is four words: where a return to address 0 leads, that
 //! address, where the floor below is, and its context.
 
-use super::thunks::Asm;
+use super::asm::Asm;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
 

@@ -6,6 +6,7 @@
 //! straight way has no jumps.
 
 mod alu;
+mod asm;
 mod control;
 mod encode;
 mod flags;
@@ -26,12 +27,13 @@ pub mod thunks;
 mod vectors;
 mod x87;
 
-use super::{Destination, Emitted, Entry, Part};
+use super::{Destination, Entry, Part};
 use crate::ir::{ACC, Code, FlagSet, Inst, NONE, Place, Reg};
 use crate::lift::native::File;
 use crate::lift::x87::Plan;
 use crate::lift::{Forms, Source};
-use dynasmrt::{DynamicLabel, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
+use asm::Asm;
+use dynasmrt::{DynamicLabel, DynasmLabelApi, dynasm};
 use encode::Rm;
 use flags::{FlagState, Recipe};
 use glassbox_cpu::Op;
@@ -115,9 +117,21 @@ pub const NESTS: bool = true;
 /// What the back end gets.
 pub type Target<'a> = super::Target<'a, Thunks>;
 
+/// What the back end leaves.
+pub type Emitted = super::Emitted<Room>;
+
+/// What the emitter writes to, allocated once.
+#[derive(Default)]
+pub struct Room {
+    asm: Asm,
+    slow: Vec<SlowPath>,
+    outlines: Vec<Outline>,
+    heads: Vec<nest::Head>,
+}
+
 /// Emits one block.
 struct Emitter<'a> {
-    asm: VecAssembler<X64Relocation>,
+    asm: Asm,
     /// Where the code will be executed.
     base: usize,
     source: Source<'a>,
@@ -170,10 +184,13 @@ struct Emitter<'a> {
 }
 
 /// Emits host code of one block, or of several that jump to each other.
-pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
+pub fn emit(parts: &[Part<'_>], target: &Target<'_>, emitted: &mut Emitted) -> Option<()> {
     let Part { code, source } = *parts.first()?;
-    // Room for most blocks: growing costs more than emitting.
-    let mut asm = VecAssembler::new_with_capacity(target.base, 4096, 8, 0, 64, 8, 64);
+    let Room { mut asm, mut slow, mut outlines, mut heads } = std::mem::take(&mut emitted.room);
+    asm.begin(target.base);
+    slow.clear();
+    outlines.clear();
+    heads.clear();
     let mut label = || asm.new_dynamic_label();
     let (entrance, blocked, refused, stopped, back) = (label(), label(), label(), label(), label());
     let (uses, vectors) = needs(parts);
@@ -181,7 +198,9 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
         || !code.frozen
             && code.x87.is_none_or(|plan| plan.balanced)
             && code.successors().contains(&Some(source.rip));
-    let heads = if looping { nest::heads(parts, &mut label) } else { Vec::new() };
+    if looping {
+        heads.extend(nest::heads(parts, &mut label));
+    }
     let mut e = Emitter {
         asm,
         base: target.base,
@@ -190,8 +209,8 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
         targets: target.targets,
         destination: target.destination,
         unused_bits: if target.la57 { 7 } else { 16 },
-        slow: Vec::new(),
-        outlines: Vec::new(),
+        slow,
+        outlines,
         entrance,
         blocked,
         refused,
@@ -222,7 +241,7 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
     if looping && parts.iter().any(probes) {
         e.sites = Some(Sites { owner: target.number, used: 0, claim: e.asm.new_dynamic_label() });
     }
-    let mut entries = Vec::new();
+    emitted.entries.clear();
     if parts.len() == 1 {
         e.prologue(code);
         if let Some(second) = target.second {
@@ -231,10 +250,10 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
         e.head(0);
         e.body(code);
         e.behind();
-        entries.push(Entry { at: 0, dead: e.refusals(target.second.is_some()) });
+        emitted.entries.push(Entry { at: 0, dead: e.refusals(target.second.is_some()) });
     } else {
         for part in 0..parts.len() {
-            entries.push(e.entry(part));
+            emitted.entries.push(e.entry(part));
         }
         for (part, Part { code, .. }) in parts.iter().enumerate() {
             e.head(part);
@@ -242,7 +261,10 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>) -> Option<Emitted> {
         }
         e.behind();
     }
-    Some(Emitted { code: e.asm.finalize().ok()?, entries, interpreted: 0 })
+    let Emitter { mut asm, slow, outlines, heads, .. } = e;
+    let done = asm.finish(&mut emitted.code);
+    emitted.room = Room { asm, slow, outlines, heads };
+    done
 }
 
 /// What blocks need, and the vectors that they use.

@@ -40,13 +40,12 @@ pub struct Between {
 }
 
 /// What there is to know of each block.
-pub fn heads(parts: &[Part<'_>], label: &mut impl FnMut() -> DynamicLabel) -> Vec<Head> {
-    let head = |part: &Part<'_>| {
+pub fn heads(parts: &[Part<'_>], mut label: impl FnMut() -> DynamicLabel) -> impl Iterator<Item = Head> {
+    parts.iter().map(move |part| {
         let again = part.code.successors().contains(&Some(part.source.rip));
         let flags = if again { kept_by_loop(part.code) } else { None };
         Head { label: label(), flags, replaces_flags: replaces_flags(part.code) }
-    };
-    parts.iter().map(head).collect()
+    })
 }
 
 /// Whether a block replaces all flags before it reads one and before anything could

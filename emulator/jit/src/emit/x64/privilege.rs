@@ -2,9 +2,10 @@
 //! 64-bit code, and STAC and CLAC. Whatever is not as systems use them is the
 //! interpreter's, to which nothing has happened yet then.
 
+use super::asm::Asm;
 use super::floors;
 use super::map::{self, RAX};
-use super::thunks::{Asm, Thunks};
+use super::thunks::Thunks;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::Segment;
 use glassbox_cpu::compiled::layout;

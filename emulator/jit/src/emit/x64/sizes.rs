@@ -1,7 +1,7 @@
 //! How much host code guest instructions become.
 
 use super::thunks::Thunks;
-use super::{Target, emit, host_supports};
+use super::{Emitted, Target, emit, host_supports};
 use crate::emit::{Destination, Part};
 use crate::ir::Code;
 use crate::lift::{Forms, Mode, Source, lift};
@@ -29,7 +29,9 @@ fn emitted(bytes: &[u8]) -> usize {
         second: None,
         destination: &|_| Destination::Linkable,
     };
-    emit(&[Part { code: &code, source }], &target).expect("the block is emitted").code.len()
+    let mut emitted = Emitted::default();
+    emit(&[Part { code: &code, source }], &target, &mut emitted).expect("the block is emitted");
+    emitted.code.len()
 }
 
 /// What an instruction adds to a block that jumps to itself.

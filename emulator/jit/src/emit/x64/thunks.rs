@@ -3,12 +3,13 @@
 
 #![allow(unsafe_code)]
 
+use super::asm::Asm;
 use super::map::{self, FUEL};
 use super::{floors, privilege};
 use crate::cache::{Blocks, TARGETS, Target};
 use crate::emit::reason;
 use crate::ir::{CS, PAGE};
-use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
 use glassbox_cpu::{Cpu, Op};
 
@@ -101,8 +102,6 @@ impl Thunks {
 
 /// MXCSR's exception masks, and what does not exist.
 const FLOAT_MASK: i32 = 0xFFFF_1F80_u32 as i32;
-
-pub(super) type Asm = VecAssembler<X64Relocation>;
 
 /// What `run_op` calls.
 extern "sysv64" fn run_op(cpu: &mut Cpu, op: &Op, left: u32, block_rip: u64) -> u32 {
@@ -542,11 +541,10 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
             ; ret
         );
     }
-    match asm.finalize() {
-        Ok(code) => {
-            thunks.size = code.len();
-            (code, thunks)
-        }
-        Err(error) => unreachable!("the shared code has no free labels: {error:?}"),
+    let mut code = Vec::new();
+    if asm.finish(&mut code).is_none() {
+        unreachable!("the shared code has no free labels");
     }
+    thunks.size = code.len();
+    (code, thunks)
 }
