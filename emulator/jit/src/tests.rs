@@ -1,5 +1,8 @@
 //! Compiled code against the interpreter, on random instructions and states.
 
+#[cfg(target_arch = "x86_64")]
+#[path = "tests/privilege.rs"]
+mod privilege;
 #[path = "tests/programs.rs"]
 mod programs;
 #[path = "tests/segments.rs"]

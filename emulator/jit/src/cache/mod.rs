@@ -6,6 +6,7 @@ pub use buffer::CodeBuffer;
 
 use crate::ir::PAGE;
 use crate::lift::RELATIVE;
+use glassbox_cpu::compiled::layout;
 use glassbox_cpu::{AddressMap as Map, Cpu, Op, SegReg};
 use glassbox_memory::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use std::ops::Range;
@@ -51,14 +52,9 @@ impl Default for Target {
     }
 }
 
-/// What scatters targets over their table: functions begin at round addresses.
-pub const TARGET_HASH: u32 = 0x9E37_79B1;
-/// The highest bits of the product with this are the slot: how far to shift them.
-pub const TARGET_SHIFT: u32 = 32 - TARGETS.trailing_zeros();
-
 /// The slot of `rip` in the table of targets; compiled code computes the same.
 pub fn target_slot(rip: u64) -> usize {
-    ((rip as u32).wrapping_mul(TARGET_HASH) >> TARGET_SHIFT) as usize
+    (rip as u32 ^ rip as u32 >> 12) as usize & (TARGETS - 1)
 }
 
 /// What the code at CS:RIP is known by to indirect branches.
@@ -345,9 +341,17 @@ impl Blocks {
     /// indirect branches: its host address. Its page is the one that runs.
     pub fn search(&mut self, cpu: &mut Cpu) -> Option<usize> {
         let start = cpu.code_offset()?;
-        let id = self.find(key_at(cpu, start))?;
-        self.remember(id, target_of(cpu), cpu.fetch_context());
         cpu.state.regs[usize::from(PAGE)] = cpu.state.rip & PAGE_MASK;
+        let (rip, context) = (target_of(cpu), cpu.fetch_context());
+        let target = &mut self.targets[target_slot(rip)];
+        let same_key = (target.context ^ context) >> layout::CODE_KEY_SHIFT == 0;
+        if same_key && (target.rip, target.start) == (rip, start) {
+            // Only the TLB did not have it.
+            target.context = context;
+            return Some(target.code as usize);
+        }
+        let id = self.find(key_at(cpu, start))?;
+        self.remember(id, rip, context);
         Some(self.get(id).code)
     }
 

@@ -9,6 +9,7 @@
 //! timers are made from this time, so among each other they always agree.
 
 use glassbox_device_api::{TimeSource, VmTime};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -123,11 +124,25 @@ impl Progress {
     }
 }
 
+/// The latest mark once more, for the thread that makes all of them: it looks at the time
+/// very often, and there is nobody to wait for.
+#[derive(Debug, Default)]
+struct Recent {
+    /// That thread; 0 where there is none yet or time stands still.
+    thread: AtomicUsize,
+    wall: AtomicU64,
+    guest: AtomicU64,
+    rate: AtomicU64,
+    lost: AtomicU64,
+    told: AtomicU64,
+}
+
 /// Guest time in the host's.
 #[derive(Debug)]
 pub(crate) struct HostClock<H = Host> {
     host: H,
     progress: Mutex<Progress>,
+    recent: Recent,
 }
 
 impl<H: HostTime> HostClock<H> {
@@ -143,11 +158,42 @@ impl<H: HostTime> HostClock<H> {
             lost: 0,
             stopped: None,
         };
-        Self { host, progress: Mutex::new(progress) }
+        Self { host, progress: Mutex::new(progress), recent: Recent::default() }
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.told = progress.told.max(self.recent.told.load(Ordering::Relaxed));
+        progress
+    }
+
+    /// To be called after changes on the processor's thread.
+    fn publish(&self, progress: &Progress) {
+        let (recent, running) = (&self.recent, progress.stopped.is_none());
+        recent.thread.store(progress.thread.filter(|_| running).unwrap_or(0), Ordering::Relaxed);
+        recent.wall.store(progress.wall, Ordering::Relaxed);
+        recent.guest.store(progress.guest, Ordering::Relaxed);
+        recent.rate.store(progress.rate, Ordering::Relaxed);
+        recent.lost.store(progress.lost, Ordering::Relaxed);
+        recent.told.store(progress.told, Ordering::Relaxed);
+    }
+
+    /// The time on the processor's thread, if there need not be a mark now.
+    fn soon_after_mark(&self) -> Option<u64> {
+        let recent = &self.recent;
+        if recent.thread.load(Ordering::Relaxed) != this_thread() {
+            return None;
+        }
+        let wall = self.host.wall().saturating_sub(recent.lost.load(Ordering::Relaxed));
+        let passed = wall.saturating_sub(recent.wall.load(Ordering::Relaxed));
+        if passed >= MARK_EVERY {
+            return None;
+        }
+        let more = passed * recent.rate.load(Ordering::Relaxed) / RATE_ONE;
+        let now = recent.guest.load(Ordering::Relaxed).saturating_add(more).min(wall);
+        let told = now.max(recent.told.load(Ordering::Relaxed));
+        recent.told.store(told, Ordering::Relaxed);
+        Some(told)
     }
 
     /// The host's clock without the time for which the guest was stopped.
@@ -174,6 +220,7 @@ impl<H: HostTime> HostClock<H> {
             }
             _ => {}
         }
+        self.publish(&progress);
     }
 
     /// The processor runs on this thread from now on; until now all time has counted.
@@ -183,6 +230,7 @@ impl<H: HostTime> HostClock<H> {
         progress.ran = None;
         let wall = self.wall(&progress);
         progress.mark_now(wall, self.host.ran());
+        self.publish(&progress);
     }
 
     /// The processor waits: lag is caught up, to `deadline` at most. True when that is now.
@@ -192,6 +240,7 @@ impl<H: HostTime> HostClock<H> {
         progress.mark_now(wall, ran);
         let guest = wall.min(deadline.0).max(progress.guest);
         progress.mark(wall, ran, guest);
+        self.publish(&progress);
         guest >= deadline.0
     }
 
@@ -201,6 +250,7 @@ impl<H: HostTime> HostClock<H> {
         let mut progress = self.progress();
         let wall = self.wall(&progress);
         progress.mark_now(wall, self.host.ran());
+        self.publish(&progress);
         drop(progress);
         sleep();
         let mut progress = self.progress();
@@ -208,11 +258,15 @@ impl<H: HostTime> HostClock<H> {
         let all = progress.guest.saturating_add(wall.saturating_sub(progress.wall));
         let counted = deadline.map_or(all, |deadline| all.min(deadline.0));
         progress.mark(wall, self.host.ran(), counted);
+        self.publish(&progress);
     }
 }
 
 impl<H: HostTime> TimeSource for HostClock<H> {
     fn now(&self) -> VmTime {
+        if let Some(now) = self.soon_after_mark() {
+            return VmTime(now);
+        }
         let mut progress = self.progress();
         if progress.stopped.is_some() {
             return VmTime(progress.told);
@@ -229,6 +283,7 @@ impl<H: HostTime> TimeSource for HostClock<H> {
             let now = progress.after(wall.saturating_sub(progress.wall)).min(wall);
             progress.told = progress.told.max(now);
         }
+        self.publish(&progress);
         VmTime(progress.told)
     }
 }

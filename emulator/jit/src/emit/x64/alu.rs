@@ -70,8 +70,10 @@ impl Emitter<'_> {
         if let (Place::Reg(n), Rm::Reg(host)) = (to, at)
             && map::pinned(n).is_none()
         {
-            // RDX's upper half is clear after a 32-bit operation.
-            let size = if size == Size::B32 { Size::B64 } else { size };
+            // RDX's upper half is clear after a 32-bit operation, and of a temporary only
+            // the low byte counts: one that is stored in pieces is slow to load.
+            let temporary = size == Size::B8 && n > 15;
+            let size = if size == Size::B32 || temporary { Size::B64 } else { size };
             self.op(size, 0x88, host, Rm::field(slot(n)));
         }
     }
@@ -214,9 +216,13 @@ impl Emitter<'_> {
     /// Bits 8 to 15 of a register. Flags stay.
     pub fn high(&mut self, to: Reg, of: Reg) {
         let from = self.get(of, RDX);
-        // Out of the register and in again, one byte on: no shift, flags stay.
-        self.op(Size::B64, 0x88, from, Rm::field(slot(crate::ir::T0)));
-        self.op_0f(Size::B32, 0xB6, RDX, Rm::field(slot(crate::ir::T0) + 1));
+        if self.bmi2 {
+            dynasm!(self.asm; .arch x64; rorx edx, Rd(from), 8; movzx edx, dl);
+        } else {
+            // Out of the register and in again, one byte on: no shift, flags stay.
+            self.op(Size::B64, 0x88, from, Rm::field(slot(crate::ir::T0)));
+            self.op_0f(Size::B32, 0xB6, RDX, Rm::field(slot(crate::ir::T0) + 1));
+        }
         match map::pinned(to) {
             Some(host) => self.op_exact(Size::B64, 0x8B, host, Rm::Reg(RDX)),
             None => self.op(Size::B64, 0x88, RDX, Rm::field(slot(to))),
@@ -227,6 +233,17 @@ impl Emitter<'_> {
     pub fn set_high(&mut self, to: Reg, from: Reg) {
         let value = self.get(from, RDX);
         let host = map::pinned(to);
+        if let Some(host) = host.filter(|_| self.bmi2) {
+            // A load of what was stored in pieces waits for them.
+            dynasm!(self.asm
+                ; .arch x64
+                ; mov edx, Rd(value)
+                ; rorx Rq(host), Rq(host), 8
+                ; mov Rb(host), dl
+                ; rorx Rq(host), Rq(host), 56
+            );
+            return;
+        }
         if let Some(host) = host {
             self.op(Size::B64, 0x88, host, Rm::field(slot(to)));
         }

@@ -86,7 +86,7 @@ fn guest_instructions_become_so_many_bytes() {
         7    mov r9,r8
         10   mov rax,807060504030201h
         4    movzx eax,cl
-        29   mov al,ah
+        23   mov al,ah
         11   lea rax,[rbx+rcx*4+10h]
         15   add rax,rcx
         30   add r14,8
