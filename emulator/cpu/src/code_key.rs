@@ -20,6 +20,7 @@ impl CodeKey {
     const COMPATIBLE: u8 = 1 << 7;
 
     /// What code in `state`, which is in `mode`, is compiled for.
+    #[inline]
     pub(crate) fn of(state: &CpuState, mode: Mode) -> Self {
         let key = mode.key();
         if mode.is_64bit() {
@@ -51,6 +52,7 @@ impl CodeKey {
     }
 
     /// The key as a number of eight bits.
+    #[inline]
     pub fn number(self) -> u8 {
         self.0
     }

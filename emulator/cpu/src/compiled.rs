@@ -242,11 +242,13 @@ pub mod fpu {
 }
 
 /// LAHF and SETO as one word, of status flags at their EFLAGS positions.
+#[inline]
 pub const fn pack_flags(bits: u32) -> u16 {
     ((bits & 0xD5 | 2) << 8 | bits >> 11 & 1) as u16
 }
 
 /// The reverse of [`pack_flags`].
+#[inline]
 pub const fn unpack_flags(packed: u16) -> u32 {
     (packed as u32 >> 8) & 0xD5 | (packed as u32 & 1) << 11
 }
@@ -258,6 +260,7 @@ const fn nzcv(bits: u32) -> u32 {
 
 impl CompiledContext {
     /// Hands the status flags to compiled code, in its host's form.
+    #[inline]
     pub fn set_status(&mut self, status: LazyFlags) {
         let bits = status.bits();
         if cfg!(target_arch = "aarch64") {
@@ -270,6 +273,7 @@ impl CompiledContext {
     }
 
     /// The status flags that compiled code left.
+    #[inline]
     pub fn status(&self) -> LazyFlags {
         LazyFlags::from_bits(if cfg!(target_arch = "aarch64") {
             let even = u32::from((self.parity as u8).count_ones() & 1 == 0);
@@ -285,6 +289,7 @@ impl CompiledContext {
     }
 
     /// Derives what compiled code is for, and how far it may reach, from the segments.
+    #[inline]
     pub(crate) fn sync_segments(&mut self, state: &CpuState, mode: Mode) {
         self.key = CodeKey::of(state, mode);
         self.segmented = !mode.is_64bit() && !self.key.has_flat_code();
@@ -424,6 +429,7 @@ impl Cpu {
         if self.leave_block { OpEnd::Leave } else { self.may_go_on() }
     }
 
+    #[inline]
     fn call_handler(&mut self, op: &Op, block_rip: u64, left: u32) -> Result<(), Exception> {
         self.state.regs[REG_BLOCK as usize] = block_rip;
         self.state.status = self.compiled.status();
@@ -452,6 +458,7 @@ impl Cpu {
     }
 
     /// Whether there is nothing that the run loop would do between two blocks.
+    #[inline]
     fn may_go_on(&self) -> OpEnd {
         let stale = self.compiled.watcher.as_ref().is_some_and(|watcher| watcher.is_pending());
         let quiet = !self.signals.attention()

@@ -69,6 +69,7 @@ impl LazyFlags {
     }
 
     /// The six flags at their EFLAGS positions.
+    #[inline]
     pub fn bits(self) -> u32 {
         self.aux & (CF | AF | OF)
             | if self.zf() { ZF } else { 0 }
@@ -77,6 +78,7 @@ impl LazyFlags {
     }
 
     /// The lazy form of six flags at their EFLAGS positions; other bits are ignored.
+    #[inline]
     pub fn from_bits(bits: u32) -> Self {
         // A zero result derives ZF=1, SF=0, PF=1; a result of 1 derives ZF=0, SF=0, PF=0.
         let zero = bits & ZF != 0;

@@ -16,6 +16,7 @@ impl Mode {
     const REAL: u8 = 16;
 
     /// The mode that `state` is in.
+    #[inline]
     pub fn of(state: &CpuState) -> Self {
         if state.is_64bit() {
             return Self(Self::BITS64 | Self::FLAT);

@@ -368,37 +368,44 @@ impl CpuState {
     }
 
     /// RFLAGS with everything in place.
+    #[inline]
     pub fn rflags(&self) -> Flags {
         (self.system_flags - Flags::STATUS) | Flags::from_bits_truncate(self.status.bits()) | Flags::ONE
     }
 
     /// Replaces RFLAGS whole; bits that do not exist are dropped.
+    #[inline]
     pub fn set_rflags(&mut self, flags: Flags) {
         self.status = LazyFlags::from_bits(flags.bits());
         self.system_flags = (flags - Flags::STATUS) | Flags::ONE;
     }
 
     /// I/O privilege level.
+    #[inline]
     pub fn iopl(&self) -> u8 {
         (self.system_flags.bits() >> 12 & 3) as u8
     }
 
     /// CR0.PE is set and EFLAGS.VM is clear.
+    #[inline]
     pub fn protected(&self) -> bool {
         self.cr0.contains(Cr0::PE) && !self.system_flags.contains(Flags::VM)
     }
 
     /// Virtual-8086 mode.
+    #[inline]
     pub fn v86(&self) -> bool {
         self.cr0.contains(Cr0::PE) && self.system_flags.contains(Flags::VM)
     }
 
     /// EFER.LMA.
+    #[inline]
     pub fn long_mode(&self) -> bool {
         self.efer.contains(Efer::LMA)
     }
 
     /// Long mode with CS.L: 64-bit code.
+    #[inline]
     pub fn is_64bit(&self) -> bool {
         self.long_mode() && self.segs[SegReg::Cs as usize].attr & attr::L != 0
     }

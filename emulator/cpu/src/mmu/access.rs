@@ -10,6 +10,7 @@ use glassbox_x86_spec::control::{Cr0, Cr4, Flags};
 
 impl Cpu {
     /// Derives the TLB table and the slow-path switch from the state.
+    #[inline]
     pub(crate) fn sync_access(&mut self) {
         let ac = self.state.system_flags.contains(Flags::AC);
         self.tlb.select(self.current_table(), self.compiled.key.number());
@@ -20,6 +21,7 @@ impl Cpu {
     }
 
     /// The table of plain accesses.
+    #[inline]
     pub(crate) fn current_table(&self) -> Table {
         if self.state.cpl == 3 {
             Table::User

@@ -3,7 +3,7 @@
 use super::Frame;
 use crate::state::{SegReg, Segment, gpr};
 use crate::{Cpu, Exception};
-use glassbox_x86_spec::control::{Cr4, Flags};
+use glassbox_x86_spec::control::{Cr4, Flags, dr7};
 
 /// What IRET may change at any level, in the low 16 bits.
 const LOW: Flags = Flags::STATUS.union(Flags::TF).union(Flags::DF).union(Flags::NT);
@@ -155,11 +155,25 @@ impl Cpu {
         Ok(())
     }
 
+    /// Whether anybody could tell that RF is set for the next instruction: breakpoints, which
+    /// it holds off, or an interrupt before it, which would save it. If not, it is as good
+    /// as over: each page fault's handler returns with RF.
+    fn sees_resume(&self) -> bool {
+        self.state.system_flags.contains(Flags::TF)
+            || self.state.dr[7] & dr7::ENABLES != 0
+            || self.observer.is_some()
+            || self.signals.intr()
+            || self.signals.nmi()
+    }
+
     /// Replaces the flags in `mask` by those of `values`, and does what follows
     /// from it: derived state, interrupts that waited for IF.
     pub(crate) fn change_flags(&mut self, mask: Flags, values: Flags) {
         let old = self.state.rflags();
         self.state.set_rflags((old - mask) | (values & mask));
+        if !self.sees_resume() {
+            self.state.system_flags -= Flags::RF;
+        }
         if !old.contains(Flags::IF) && self.state.system_flags.contains(Flags::IF) {
             self.interrupts_may_be_open();
         }
