@@ -151,6 +151,8 @@ struct Region {
     code: Range<usize>,
     /// Sorted by where their code is.
     blocks: Vec<Compiled>,
+    /// Where that is, for searches: close together.
+    starts: Vec<usize>,
     /// Jumps of other regions that lead here.
     incoming: Vec<Incoming>,
     /// Counts how often it was emptied.
@@ -228,6 +230,7 @@ impl Blocks {
         region.epoch = region.epoch.wrapping_add(1);
         let blocks = std::mem::take(&mut region.blocks);
         let incoming = std::mem::take(&mut region.incoming);
+        region.starts.clear();
         let code = region.code.clone();
         for block in &blocks {
             if self.by_key.get(&block.key).is_some_and(|id| id.region as usize == which) {
@@ -312,14 +315,16 @@ impl Blocks {
 
     /// The block whose code holds the host address `at`.
     pub fn at_code(&self, at: usize) -> Option<&Compiled> {
-        let blocks = &self.regions[self.region_at(at)?].blocks;
-        let after = blocks.partition_point(|block| block.code <= at);
-        after.checked_sub(1).map(|index| &blocks[index])
+        let region = &self.regions[self.region_at(at)?];
+        let after = region.starts.partition_point(|start| *start <= at);
+        after.checked_sub(1).map(|index| &region.blocks[index])
     }
 
     /// Adds a block whose code lies behind all others' of the present region.
     pub fn insert(&mut self, block: Compiled) -> BlockId {
-        let blocks = &mut self.regions[self.current].blocks;
+        let region = &mut self.regions[self.current];
+        region.starts.push(block.code);
+        let blocks = &mut region.blocks;
         let id = BlockId { region: self.current as u32, number: blocks.len() as u32 };
         self.by_key.insert(block.key, id);
         for page in block.pages() {
@@ -396,6 +401,7 @@ impl Blocks {
     pub fn clear(&mut self) -> Range<usize> {
         for region in &mut self.regions {
             region.blocks.clear();
+            region.starts.clear();
             region.incoming.clear();
             region.epoch = region.epoch.wrapping_add(1);
         }
