@@ -9,6 +9,7 @@ use crate::mode::Mode;
 use crate::op::Op;
 use glassbox_memory::{PAGE_MASK, PAGE_SHIFT};
 use iced_x86::{Code, Mnemonic};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// Index of a block in the cache.
@@ -36,6 +37,8 @@ pub struct Block {
     pub plain: bool,
     /// Times it was entered while an engine for hot code listened; saturates.
     pub heat: u16,
+    /// What that engine notes of it; 0 at first.
+    pub note: Cell<u64>,
     /// Where execution went from here the last two times it differed.
     links: [Link; 2],
 }
@@ -53,7 +56,16 @@ impl Block {
     /// A block without successors.
     pub fn new(ops: Vec<Op>, start: u64, second_page: Option<u64>, mode: Mode) -> Self {
         let plain = ops.last().is_some_and(|op| op.flags & Op::ENDS_BLOCK == 0 || is_near_branch(op.code));
-        Self { ops: ops.into(), start, second_page, mode, plain, heat: 0, links: [Link::default(); 2] }
+        Self {
+            ops: ops.into(),
+            start,
+            second_page,
+            mode,
+            plain,
+            heat: 0,
+            note: Cell::new(0),
+            links: [Link::default(); 2],
+        }
     }
 
     /// Bytes of code.

@@ -190,7 +190,7 @@ impl HotCode for Tier1 {
         };
         self.follow_paging(cpu);
         let key = key_at(cpu, block.start);
-        let known = self.blocks.find(key);
+        let known = self.blocks.find_noted(key, block);
         let index = match known.filter(|index| self.blocks.get(*index).second == block.second_page) {
             Some(index) if self.stopped.take() == Some(rip) => {
                 self.sampled(cpu, index, mode).unwrap_or(index)
@@ -293,7 +293,7 @@ impl Tier1 {
         self.counters.bytes += self.emitted.code.len() as u64;
         let len = ops.last().map_or(0, |op| u64::from(op.end));
         let dead = base + self.emitted.entries.first()?.dead;
-        let block = Compiled { key, len, second, code: base, dead, ops, nest: 0, samples: 0 };
+        let block = Compiled { key, len, second, code: base, dead, ops, nest: 0, samples: 0, gone: false };
         let index = self.blocks.insert(block);
         self.counters.compile_s += began.elapsed().as_secs_f64();
         Some(index)

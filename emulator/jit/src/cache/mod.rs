@@ -7,7 +7,7 @@ pub use buffer::CodeBuffer;
 use crate::ir::PAGE;
 use crate::lift::RELATIVE;
 use glassbox_cpu::compiled::layout;
-use glassbox_cpu::{AddressMap as Map, Cpu, Op, SegReg};
+use glassbox_cpu::{AddressMap as Map, Block, Cpu, Op, SegReg};
 use glassbox_memory::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ const RESTLESS: u32 = 16;
 const RESTLESS_HEAT: u16 = 64;
 
 /// One known target, read by compiled code: 32 bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Target {
     /// Linear address; in segments, with the offset in the code segment above it.
@@ -102,6 +102,8 @@ pub struct Compiled {
     pub nest: u32,
     /// How often it was the next to run when compiled code stopped.
     pub samples: u16,
+    /// It was dropped, or has a successor: nothing finds it any more.
+    pub gone: bool,
 }
 
 impl Compiled {
@@ -142,6 +144,18 @@ fn unlist(by_page: &mut Map<u64, Vec<BlockId>>, page: u64, is_gone: impl Fn(&Blo
 pub struct BlockId {
     region: u32,
     number: u32,
+}
+
+impl BlockId {
+    /// As one word.
+    fn word(self) -> u64 {
+        u64::from(self.region) << 32 | u64::from(self.number)
+    }
+
+    /// The reverse: of any word.
+    fn of(word: u64) -> Self {
+        Self { region: (word >> 32) as u32, number: word as u32 }
+    }
 }
 
 /// A part of the code buffer. All its blocks go at once, and what is known of them.
@@ -283,6 +297,19 @@ impl Blocks {
         self.by_key.get(&key).copied()
     }
 
+    /// The same for the interpreter's `block`, which keeps a note of it: another block may
+    /// be what that names by now.
+    pub fn find_noted(&self, key: Key, block: &Block) -> Option<BlockId> {
+        let id = BlockId::of(block.note.get());
+        let noted = self.regions.get(id.region as usize).and_then(|r| r.blocks.get(id.number as usize));
+        if noted.is_some_and(|noted| !noted.gone && noted.key == key) {
+            return Some(id);
+        }
+        let id = self.find(key)?;
+        block.note.set(id.word());
+        Some(id)
+    }
+
     /// A block.
     pub fn get(&self, id: BlockId) -> &Compiled {
         &self.regions[id.region as usize].blocks[id.number as usize]
@@ -306,7 +333,8 @@ impl Blocks {
     /// entry and dead exit.
     pub fn retire(&mut self, key: Key) -> Option<(usize, usize)> {
         let id = self.by_key.remove(&key)?;
-        let block = &self.regions[id.region as usize].blocks[id.number as usize];
+        let block = &mut self.regions[id.region as usize].blocks[id.number as usize];
+        block.gone = true;
         for page in block.pages() {
             unlist(&mut self.by_page, page, |other| *other == id);
         }
@@ -338,8 +366,11 @@ impl Blocks {
     /// known by other addresses, too.
     pub fn remember(&mut self, id: BlockId, rip: u64, context: u64) {
         let block = self.get(id);
-        self.targets[target_slot(rip)] =
-            Target { rip, context, code: block.code as u64, start: block.start() };
+        let target = Target { rip, context, code: block.code as u64, start: block.start() };
+        let known = &mut self.targets[target_slot(rip)];
+        if *known != target {
+            *known = target;
+        }
     }
 
     /// Finds the code at CS:RIP for compiled code that did not, and makes it known to
@@ -385,7 +416,8 @@ impl Blocks {
         }
         let mut entries = Vec::new();
         for id in dead {
-            let block = &self.regions[id.region as usize].blocks[id.number as usize];
+            let block = &mut self.regions[id.region as usize].blocks[id.number as usize];
+            block.gone = true;
             if self.by_key.get(&block.key) == Some(&id) {
                 self.by_key.remove(&block.key);
             }
@@ -427,6 +459,7 @@ mod tests {
             ops: Arc::default(),
             nest: 0,
             samples: 0,
+            gone: false,
         }
     }
 
@@ -456,6 +489,32 @@ mod tests {
         assert!(blocks.advance().1.is_empty());
         assert!(blocks.by_page.is_empty() && blocks.by_key.is_empty());
     }
+
+    #[test]
+    fn a_note_of_a_block_that_is_gone_leads_to_its_successor() {
+        let mut blocks = Blocks::new();
+        let code = blocks.divide(0x10_0000..0x10_0000 + LEAST_REGIONS * REGION);
+        let interpreted = Block::new(Vec::new(), 0x1000, None, glassbox_cpu::Mode::default());
+        let key = (0x1000, 0x1000, 0);
+        blocks.insert(block(0x2000, code.start));
+        // What is noted at first names another block.
+        assert_eq!(blocks.find_noted(key, &interpreted), None);
+        let first = blocks.insert(block(0x1000, code.start + 16));
+        assert_eq!(blocks.find_noted(key, &interpreted), Some(first));
+        assert_eq!(blocks.find_noted(key, &interpreted), Some(first));
+        assert_eq!(blocks.retire(key), Some((code.start + 16, code.start + 24)));
+        assert_eq!(blocks.find_noted(key, &interpreted), None);
+        let second = blocks.insert(block(0x1000, code.start + 32));
+        assert_eq!(blocks.find_noted(key, &interpreted), Some(second));
+        assert_eq!(blocks.remove(0x1001, 1).len(), 1);
+        assert_eq!(blocks.find_noted(key, &interpreted), None);
+        let third = blocks.insert(block(0x1000, code.start + 48));
+        assert_eq!(blocks.find_noted(key, &interpreted), Some(third));
+        blocks.advance();
+        blocks.advance();
+        assert_eq!(blocks.find_noted(key, &interpreted), None);
+    }
+
     #[test]
     fn a_page_whose_code_is_overwritten_again_and_again_has_to_be_hotter() {
         let mut blocks = Blocks::new();

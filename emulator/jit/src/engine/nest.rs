@@ -148,6 +148,7 @@ impl Tier1 {
                 ops: Arc::clone(&member.ops),
                 nest: self.number as u32,
                 samples: self.patience,
+                gone: false,
             });
             if member.key == key {
                 found = Some(id);
