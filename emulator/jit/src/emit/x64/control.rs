@@ -50,11 +50,11 @@ impl Emitter<'_> {
     /// Starts the block: takes its instructions from the budget, and sees to it
     /// that SIMD instructions may run.
     pub fn prologue(&mut self, code: &Code) {
-        let count = self.source.ops.len() as i32;
+        let count = self.source.ops.len() as i8;
         dynasm!(self.asm
             ; .arch x64
             ; =>self.entrance
-            ; sub Rq(FUEL), DWORD count
+            ; sub Rq(FUEL), BYTE count
             ; jl =>self.blocked
         );
         if self.source.mode.bounds_code() {
@@ -359,16 +359,35 @@ impl Emitter<'_> {
         self.code_address(RDX, self.source.rip);
     }
 
+    /// Has the interpreter run an op. Where the block goes on behind it the flags are the
+    /// guest's, but in a loop.
     fn call_op(&mut self, index: usize, after: After) {
-        self.op_arguments(index);
+        let relative = self.source.mode.is_relative();
+        let thunks = if relative { self.thunks.relative } else { self.thunks.absolute };
+        if relative {
+            self.relative_op(index);
+        } else {
+            self.op_arguments(index);
+        }
         match after {
-            After::Last => dynasm!(self.asm; .arch x64; jmp extern self.thunks.run_last),
-            After::Out => dynasm!(self.asm; .arch x64; jmp extern self.thunks.run_out),
+            After::Last => dynasm!(self.asm; .arch x64; jmp extern thunks.run_last),
+            After::Out => dynasm!(self.asm; .arch x64; jmp extern thunks.run_out),
             After::Back => {
-                dynasm!(self.asm; .arch x64; call extern self.thunks.run_op);
+                dynasm!(self.asm; .arch x64; call extern thunks.run_op);
                 self.reclaim_sites();
             }
         }
+    }
+
+    /// What a call of the interpreter gets where the page that runs says the rest.
+    fn relative_op(&mut self, index: usize) {
+        let op: *const Op = &raw const self.source.ops[index];
+        let left = (self.source.ops.len() - index) as i32;
+        if self.uses.avx {
+            dynasm!(self.asm; .arch x64; vzeroupper);
+        }
+        let place = (self.source.rip as i32) << 8 | left;
+        dynasm!(self.asm; .arch x64; mov rax, QWORD op as i64; mov ecx, place);
     }
 
     /// Emits what lies behind the blocks.
@@ -392,7 +411,7 @@ impl Emitter<'_> {
                 continue;
             }
             self.load_vectors(slow.vectors_after);
-            if slow.flags_after.host {
+            if slow.flags_after.host && self.sites.is_some() {
                 dynasm!(self.asm
                     ; .arch x64
                     ; movzx eax, WORD [r15 + layout::FLAGS as i32]
@@ -443,22 +462,28 @@ impl Emitter<'_> {
         self.void_sites();
     }
 
-    /// Emits how the running block, which may cross into another page, does not begin: offset of the exit to patch its
-    /// entry with when it dies.
+    /// Emits how the running block, which may cross into another page, does not begin:
+    /// offset of the exit to patch its entry with when it dies.
     pub fn refusals(&mut self, crosses: bool) -> usize {
-        let count = self.source.ops.len() as i32;
+        let count = self.source.ops.len() as i8;
         let simd = self.uses.sse || self.uses.float || self.uses.avx || self.x87_plan.is_some();
         if simd || crosses || self.source.mode.bounds_code() {
-            dynasm!(self.asm; .arch x64; =>self.refused; add Rq(FUEL), DWORD count);
+            dynasm!(self.asm; .arch x64; =>self.refused; add Rq(FUEL), BYTE count);
             let exit = self.asm.new_dynamic_label();
             self.leave_with(exit, self.source.rip, reason::REFUSED, None);
         }
-        dynasm!(self.asm; .arch x64; =>self.blocked; add Rq(FUEL), DWORD count);
+        dynasm!(self.asm; .arch x64; =>self.blocked; add Rq(FUEL), BYTE count);
         self.leave_with(self.stopped, self.source.rip, reason::BLOCKED, None);
         // Jumps that were linked to a block that is gone look for its successor.
         let dead = self.asm.offset().0;
-        self.code_address(RAX, self.source.rip);
-        dynasm!(self.asm; .arch x64; lea rcx, [=>self.entrance]; jmp extern self.thunks.successor);
+        let thunk = if self.source.mode.is_relative() {
+            dynasm!(self.asm; .arch x64; mov eax, self.source.rip as i32);
+            self.thunks.relative.successor
+        } else {
+            self.constant(RAX, self.source.rip);
+            self.thunks.absolute.successor
+        };
+        dynasm!(self.asm; .arch x64; lea rcx, [=>self.entrance]; jmp extern thunk);
         dead
     }
 
@@ -470,6 +495,15 @@ impl Emitter<'_> {
         site: Option<DynamicLabel>,
     ) {
         dynasm!(self.asm; .arch x64; =>from);
+        if let Ok(disp) = i32::try_from(target as i64)
+            && self.source.mode.is_relative()
+        {
+            if let Some(site) = site {
+                dynasm!(self.asm; .arch x64; lea rcx, [=>site]);
+            }
+            dynasm!(self.asm; .arch x64; mov eax, disp; jmp extern self.thunks.leave[why as usize]);
+            return;
+        }
         self.code_address(RAX, target);
         dynasm!(self.asm; .arch x64; mov [r15 + layout::RIP as i32], rax);
         if let Some(site) = site {

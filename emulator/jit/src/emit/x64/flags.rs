@@ -232,7 +232,7 @@ impl Emitter<'_> {
     /// has changed the host's.
     pub fn store_flags_of(&mut self, state: FlagState) {
         if let Some(recipe) = state.round {
-            dynasm!(self.asm; .arch x64; cmp BYTE [r15 + layout::LOOP_ROUND as i32], 0; je >stored);
+            dynasm!(self.asm; .arch x64; cmp BYTE [r15 + layout::LOOP_ROUND as i32], 0; je BYTE >stored);
             self.redo(recipe);
             self.save_flags();
             dynasm!(self.asm; .arch x64; stored:);

@@ -133,7 +133,7 @@ impl Emitter<'_> {
                 ; jne =>poll
             );
         }
-        dynasm!(self.asm; .arch x64; sub Rq(FUEL), DWORD other.ops.len() as i32);
+        dynasm!(self.asm; .arch x64; sub Rq(FUEL), BYTE other.ops.len() as i8);
         if last && to == self.part + 1 {
             dynasm!(self.asm; .arch x64; jl =>stop);
         } else {
@@ -164,7 +164,7 @@ impl Emitter<'_> {
     pub fn between_outline(&mut self, between: &Between) {
         let Between { stop, poll, to, flags, stacks } = *between;
         let other = self.parts[to].source;
-        dynasm!(self.asm; .arch x64; =>stop; add Rq(FUEL), DWORD other.ops.len() as i32; =>poll);
+        dynasm!(self.asm; .arch x64; =>stop; add Rq(FUEL), BYTE other.ops.len() as i8; =>poll);
         self.store_flags_of(flags);
         self.store_vectors(self.loop_vectors);
         self.x87_flush(stacks);

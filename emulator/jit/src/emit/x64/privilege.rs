@@ -35,7 +35,7 @@ pub fn assemble(asm: &mut Asm, base: usize, thunks: &mut Thunks) {
     syscall(asm, interpret);
     thunks.sysret = base + asm.offset().0;
     sysret(asm, interpret);
-    dynasm!(asm; .arch x64; =>interpret; jmp extern thunks.run_last);
+    dynasm!(asm; .arch x64; =>interpret; jmp extern thunks.absolute.run_last);
     for (table, at) in [(SUPERVISOR, &mut thunks.clac), (SUPERVISOR_AC, &mut thunks.stac)] {
         *at = base + asm.offset().0;
         set_ac(asm, table);

@@ -50,7 +50,7 @@ impl Emitter<'_> {
             ; lea rdx, [rax + rcx]
             ; shr rdx, 6
             ; bt [rbx], rdx
-            ; jc >code
+            ; jc BYTE >code
             ; lea rdx, [rax + rcx + (bytes - 1)]
             ; shr rdx, 6
             ; bt [rbx], rdx

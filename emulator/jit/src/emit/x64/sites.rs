@@ -55,7 +55,7 @@ impl Emitter<'_> {
         dynasm!(self.asm
             ; .arch x64
             ; cmp QWORD [r15 + layout::TLB_OWNER as i32], sites.owner
-            ; je >same
+            ; je BYTE >same
             ; call =>sites.claim
             ; same:
         );

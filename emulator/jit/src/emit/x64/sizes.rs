@@ -96,24 +96,24 @@ fn guest_instructions_become_so_many_bytes() {
         28   shr rax,cl
         27   imul rax,rcx
         35   mul rcx
-        97   div rcx
+        72   div rcx
         14   sete al
         15   cmove rax,rcx
         27   bt rax,rcx
         16   bsf rax,rcx
-        113  mov rax,[rbx]
-        118  mov rax,[rbx+rcx*4+10h]
-        113  mov [rbx],rax
-        136  add [rbx],rax
-        123  mov rax,gs:[0]
-        118  push rax
-        117  pop rax
-        155  lock cmpxchg [rbx],rcx
-        146  lock xadd [rbx],rcx
-        96   addsd xmm0,xmm1
-        80   paddd xmm0,xmm1
-        189  movaps xmm0,[rbx]
-        338  fadd st,st(1)
+        99   mov rax,[rbx]
+        104  mov rax,[rbx+rcx*4+10h]
+        99   mov [rbx],rax
+        111  add [rbx],rax
+        109  mov rax,gs:[0]
+        104  push rax
+        103  pop rax
+        130  lock cmpxchg [rbx],rcx
+        121  lock xadd [rbx],rcx
+        72   addsd xmm0,xmm1
+        56   paddd xmm0,xmm1
+        151  movaps xmm0,[rbx]
+        314  fadd st,st(1)
     "#]]
     .assert_eq(&text);
 }

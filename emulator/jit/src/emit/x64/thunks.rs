@@ -20,11 +20,15 @@ pub struct Thunks {
     enter: usize,
     /// Jumped to with the reason in EAX: spills and returns.
     pub exit: usize,
-    /// Called with the op in RAX, ops left in ECX, the block's RIP in RDX.
-    pub run_op: usize,
-    /// As `run_op`, jumped to for the last op of a block: goes on where it said.
-    pub run_last: usize,
-    /// As `run_last`, for SYSCALL and for SYSRET in 64-bit code.
+    /// The same with an address in the page that runs in EAX, to go on at, by the
+    /// [reason]; that of [`reason::LINK`] with the jump to patch in RCX.
+    pub leave: [usize; REASONS],
+    /// For code that may be anywhere: blocks are told by where they are in their page,
+    /// ECX is that above a byte that says how many ops are left.
+    pub relative: Ways,
+    /// For all other code: ops left are in ECX, the block's RIP in RDX.
+    pub absolute: Ways,
+    /// As `absolute.run_last`, for SYSCALL and for SYSRET in 64-bit code.
     pub syscall: usize,
     /// The latter.
     pub sysret: usize,
@@ -32,15 +36,11 @@ pub struct Thunks {
     pub stac: usize,
     /// The same for CLAC.
     pub clac: usize,
-    /// As `run_op`, jumped to: goes on behind the op but not in its block.
-    pub run_out: usize,
     /// Jumped to with the target in RAX.
     pub lookup: usize,
     /// As `lookup`, for a return to elsewhere than behind the last call: the target is
     /// in RCX.
     pub return_miss: usize,
-    /// As `lookup`, for a block that is gone: the address that it was entered at is in RCX.
-    pub successor: usize,
     /// As `lookup`, for code in segments: an offset in CS.
     lookup_segmented: usize,
     /// As `return_miss`, likewise.
@@ -55,6 +55,23 @@ pub struct Thunks {
     /// Bytes that all of it takes.
     pub size: usize,
 }
+
+/// Ways on that need a block's address.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ways {
+    /// Called with the op in RAX; loads the flags.
+    pub run_op: usize,
+    /// As `run_op`, jumped to for the last op of a block: goes on where it said.
+    pub run_last: usize,
+    /// As `run_op`, jumped to: goes on behind the op but not in its block.
+    pub run_out: usize,
+    /// Jumped to by a block that is gone: its address is in RAX, the host address that it
+    /// was entered at in RCX.
+    pub successor: usize,
+}
+
+/// Reasons to leave are numbered below this.
+const REASONS: usize = 6;
 
 /// What a probe is for.
 #[derive(Clone, Copy)]
@@ -78,7 +95,7 @@ impl Thunks {
         Self {
             lookup: self.lookup_segmented,
             return_miss: self.return_miss_segmented,
-            successor: self.successor_segmented,
+            absolute: Ways { successor: self.successor_segmented, ..self.absolute },
             ..self
         }
     }
@@ -99,6 +116,9 @@ impl Thunks {
         self.probe[what as usize]
     }
 }
+
+/// The word that says where the page is that runs.
+const PAGE_AT: i32 = (layout::REGS + 8 * PAGE as usize) as i32;
 
 /// MXCSR's exception masks, and what does not exist.
 const FLOAT_MASK: i32 = 0xFFFF_1F80_u32 as i32;
@@ -185,8 +205,7 @@ pub fn find_slot(asm: &mut Asm, targets: usize) {
 
 /// The page that runs is that of the address in RAX, which is lost.
 pub fn set_page(asm: &mut Asm) {
-    let page = (layout::REGS + 8 * PAGE as usize) as i32;
-    dynasm!(asm; .arch x64; and rax, -4096; mov [r15 + page], rax);
+    dynasm!(asm; .arch x64; and rax, -4096; mov [r15 + PAGE_AT], rax);
 }
 
 /// As [`find_slot`], or it leaves by `blocked` if there is attention.
@@ -329,6 +348,17 @@ fn lookup_segmented(asm: &mut Asm, thunks: &Thunks, targets: usize) {
     );
 }
 
+/// Makes RDX the RIP of a block in the page that runs, and ECX the ops left in it.
+fn find_block(asm: &mut Asm) {
+    dynasm!(asm
+        ; .arch x64
+        ; mov edx, ecx
+        ; shr edx, 8
+        ; movzx ecx, cl
+        ; add rdx, [r15 + PAGE_AT]
+    );
+}
+
 /// Assembles the shared code for execution at `base`.
 pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     let mut asm = Asm::new(base);
@@ -374,8 +404,27 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; ret
     );
 
+    for why in [reason::BLOCKED, reason::REFUSED, reason::LINK] {
+        thunks.leave[why as usize] = base + asm.offset().0;
+        if why == reason::LINK {
+            dynasm!(asm; .arch x64; mov [r15 + layout::LINK_SITE as i32], rcx);
+        }
+        dynasm!(asm; .arch x64; mov ecx, why as i32; jmp ->leave);
+    }
+    dynasm!(asm
+        ; .arch x64
+        ; ->leave:
+        ; movsxd rax, eax
+        ; add rax, [r15 + PAGE_AT]
+        ; mov [r15 + layout::RIP as i32], rax
+        ; mov eax, ecx
+        ; jmp extern thunks.exit
+    );
+
     // The interpreter's function for an op in the middle of a block.
-    thunks.run_op = base + asm.offset().0;
+    thunks.relative.run_op = base + asm.offset().0;
+    find_block(&mut asm);
+    thunks.absolute.run_op = base + asm.offset().0;
     spill(&mut asm);
     dynasm!(asm
         ; .arch x64
@@ -413,6 +462,9 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     fill(&mut asm);
     dynasm!(asm
         ; .arch x64
+        ; movzx eax, WORD [r15 + layout::FLAGS as i32]
+        ; add al, 127
+        ; sahf
         ; ret
         ; moved:
         ; pop rsi
@@ -452,8 +504,12 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
 
     // The interpreter's function for an op that the block does not go on behind.
     for (last, function) in [(true, run_last as *const ()), (false, run_out as *const ())] {
-        let at = base + asm.offset().0;
-        *(if last { &mut thunks.run_last } else { &mut thunks.run_out }) = at;
+        let relative = base + asm.offset().0;
+        find_block(&mut asm);
+        let absolute = base + asm.offset().0;
+        for (ways, at) in [(&mut thunks.relative, relative), (&mut thunks.absolute, absolute)] {
+            *(if last { &mut ways.run_last } else { &mut ways.run_out }) = at;
+        }
         spill(&mut asm);
         release_float(&mut asm);
         dynasm!(asm
@@ -474,7 +530,9 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     thunks.return_miss = base + asm.offset().0;
     floors::return_miss(&mut asm);
     dynasm!(asm; .arch x64; jmp ->lookup);
-    thunks.successor = base + asm.offset().0;
+    thunks.relative.successor = base + asm.offset().0;
+    dynasm!(asm; .arch x64; add rax, [r15 + PAGE_AT]);
+    thunks.absolute.successor = base + asm.offset().0;
     successor(&mut asm, targets, false);
     thunks.lookup = base + asm.offset().0;
     lookup(&mut asm, &thunks, targets);
