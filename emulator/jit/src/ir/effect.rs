@@ -100,6 +100,7 @@ impl Inst {
             Self::Carry(CarryOp::Complement) => Effect { reads: C, ..Effect::writes(C) },
             Self::Carry(_) => Effect::writes(C),
             Self::ExchangeAdd { .. } | Self::CompareExchange { .. } => Effect::writes(ALL),
+            Self::CompareExchangeWide { .. } => Effect::writes(Z),
             Self::Native(native) => Effect { reads: native.reads, writes: native.writes, ..Effect::NONE },
             Self::X87(x87) if x87.flags => Effect::writes(ALL),
             Self::Probe { .. }
@@ -169,7 +170,7 @@ impl Inst {
     pub fn writes_registers(&self) -> u32 {
         match *self {
             Self::Interpret => u32::MAX,
-            Self::MultiplyWide { .. } | Self::Divide { .. } => 0b101,
+            Self::MultiplyWide { .. } | Self::Divide { .. } | Self::CompareExchangeWide { .. } => 0b101,
             Self::CompareExchange { .. } => 1,
             Self::Native(native) => native.writes_registers(),
             _ => self.written().map_or(0, |(reg, _)| 1 << (reg & 31)),
@@ -254,6 +255,7 @@ impl Inst {
                 value(Value::Reg(with));
                 value(Value::Reg(0));
             }
+            Self::CompareExchangeWide { .. } => (0..4).for_each(|n| value(Value::Reg(n))),
             Self::X87(x87) if x87.status => value(Value::Reg(0)),
             Self::Native(native) => native.for_registers(|n| value(Value::Reg(n))),
             Self::Canonical(n)

@@ -401,6 +401,10 @@ pub enum Inst {
         with: Reg,
         locked: bool,
     },
+    /// CMPXCHG16B of the cell.
+    CompareExchangeWide {
+        locked: bool,
+    },
     /// An instruction that a host of the same architecture executes as it is.
     Native(Native),
     /// An x87 instruction, likewise.

@@ -170,6 +170,10 @@ impl Display for Inst {
                 let lock = if locked { "locked " } else { "" };
                 write!(f, "{lock}cmpxchg cell, {} .{}", Name(with), size.bits())
             }
+            Self::CompareExchangeWide { locked } => {
+                let lock = if locked { "locked " } else { "" };
+                write!(f, "{lock}cmpxchg cell .128")
+            }
             Self::Native(native) => write!(f, "native {native}"),
             Self::X87(x87) => {
                 let cell = if x87.memory.is_some() { " cell" } else { "" };

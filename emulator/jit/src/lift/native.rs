@@ -171,6 +171,11 @@ impl Forms {
         }
     }
 
+    /// Whether the host has a feature.
+    pub fn supports(&self, feature: CpuidFeature) -> bool {
+        (self.supports)(feature)
+    }
+
     /// For a host of another architecture, whose back end translates what
     /// `translates` names.
     pub fn translated(translates: fn(Code) -> bool) -> Self {

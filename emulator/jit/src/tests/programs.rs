@@ -68,6 +68,32 @@ fn interrupts_are_enabled_and_disabled_in_compiled_code() {
 }
 
 #[test]
+fn sixteen_bytes_are_compared_and_exchanged() {
+    let code = [
+        0xBF, 0, 0, 0x30, 0, // mov edi, 300000h
+        0x48, 0x8B, 0x07, // again: mov rax, [rdi]
+        0x48, 0x8B, 0x57, 8, // mov rdx, [rdi + 8]
+        0x4C, 0x01, 0xFB, // add rbx, r15
+        0x48, 0x31, 0xD9, // xor rcx, rbx
+        0x41, 0xF6, 0xC7, 3, // test r15b, 3
+        0x75, 3, // jnz +3
+        0x48, 0xFF, 0xC2, // inc rdx: it fails
+        0xF9, // stc
+        0xF0, 0x48, 0x0F, 0xC7, 0x0F, // lock cmpxchg16b [rdi]
+        0x48, 0x11, 0xC6, // adc rsi, rax
+        0x48, 0x0F, 0xC7, 0x0F, // cmpxchg16b [rdi]
+        0x0F, 0x94, 0x47, 0x10, // setz [rdi + 10h]
+        0x48, 0x11, 0xD6, // adc rsi, rdx
+        0x41, 0xFF, 0xCF, // dec r15d
+        0x75, 0xD1, // jnz again
+        0xEB, 0xFE, // jmp $
+    ];
+    for count in [500, 1000, 1777, 3000] {
+        compare_programs(&code, count);
+    }
+}
+
+#[test]
 fn returns_lead_where_the_stack_says() {
     let code = [
         0x41, 0xBF, 200, 0, 0, 0, // mov r15d, 200

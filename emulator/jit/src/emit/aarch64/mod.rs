@@ -205,7 +205,7 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>, emitted: &mut Emitted) -> O
 fn lowers(inst: &Inst, live: FlagSet) -> bool {
     match inst {
         Inst::Shift { .. } | Inst::DoubleShift { .. } => shift::lowers(inst, live != 0),
-        Inst::X87(_) | Inst::Flags { .. } => false,
+        Inst::X87(_) | Inst::Flags { .. } | Inst::CompareExchangeWide { .. } => false,
         Inst::Native(native) => simd::lowers(native),
         _ => true,
     }
@@ -289,7 +289,11 @@ impl Emitter<'_> {
             Inst::Upwards => self.upwards(),
             Inst::LoadSegment { seg, from, high } => self.load_segment(seg, from, high),
             Inst::Selector { to, seg } => self.selector(to, seg),
-            Inst::Interpret | Inst::X87(_) | Inst::Flags { .. } | Inst::DoubleShift { .. } => {
+            Inst::Interpret
+            | Inst::X87(_)
+            | Inst::Flags { .. }
+            | Inst::CompareExchangeWide { .. }
+            | Inst::DoubleShift { .. } => {
                 self.interpret();
             }
             Inst::Jump(to) => {

@@ -480,6 +480,31 @@ impl Emitter<'_> {
     }
 }
 
+impl Emitter<'_> {
+    /// CMPXCHG16B of the cell, whose operands are where guests have others.
+    pub fn compare_exchange_wide(&mut self, locked: bool) {
+        let [rax, rcx, rdx, rbx] = [0, 1, 2, 3].map(|n| Rm::Reg(map::pinned(n).unwrap_or(RDX)));
+        let Rm::Reg(at) = rcx else { return };
+        self.op_exact(Size::B64, 0x8D, RDX, self.cell);
+        self.op_exact(Size::B64, 0x8B, RAX, rax);
+        self.op_exact(Size::B64, 0x8B, RCX, rcx);
+        // Guest RAX has the host's RBX: what is compared is in RAX already.
+        self.op_exact(Size::B64, 0x8B, at, Rm::Reg(RDX));
+        self.op_exact(Size::B64, 0x8B, RDX, rdx);
+        self.op_exact(Size::B64, 0x8B, RBX, rbx);
+        if locked {
+            self.lock();
+        }
+        self.op_0f(Size::B64, 0xC7, 1, Rm::Mem { base: at, index: None, disp: 0 });
+        for (n, from) in [(0, RAX), (1, RCX), (2, RDX)] {
+            self.mov_host(n, from, Size::B64);
+        }
+    }
+}
+
+/// RBX, where guest RAX is.
+const RBX: u8 = 3;
+
 /// The number that BT and kin have in opcodes.
 fn bit_number(op: Bit) -> u8 {
     match op {

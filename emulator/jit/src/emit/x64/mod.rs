@@ -400,6 +400,7 @@ impl Emitter<'_> {
             Inst::LockedUnary { op, size } => self.locked_unary(op, size),
             Inst::LockedBit { op, size, bit } => self.locked_bit(op, size, bit),
             Inst::ExchangeAdd { size, with, locked } => self.exchange_add(size, with, locked),
+            Inst::CompareExchangeWide { locked } => self.compare_exchange_wide(locked),
             Inst::CompareExchange { size, with, locked } => self.compare_exchange(size, with, locked),
             Inst::Native(native) => self.native(&native),
             Inst::X87(x87) => self.x87(&x87),
@@ -487,6 +488,7 @@ pub fn host_supports(feature: CpuidFeature) -> bool {
         F::LZCNT => has!("lzcnt"),
         F::POPCNT => has!("popcnt"),
         F::ADX => has!("adx"),
+        F::CMPXCHG16B => has!("cmpxchg16b"),
         F::MOVBE => has!("movbe"),
         _ => false,
     }
