@@ -25,10 +25,10 @@ pub fn installer(program: &Path) -> Result<Outcome> {
     let image = image.to_str().context("a path that is no text")?;
     let shots = ["language", "location", "keyboard"]
         .map(|name| guests::folder().join(format!("installer-{name}.png")));
-    let mut keys = "wait 30s; ".to_owned();
+    let mut keys = "wait 45s; ".to_owned();
     for shot in &shots {
         let _ = fs::remove_file(shot);
-        keys += &format!("wait screen stable 15s; screenshot \"{}\"; key enter; wait 1s; ", shot.display());
+        keys += &format!("wait screen stable 20s; screenshot \"{}\"; key enter; wait 1s; ", shot.display());
     }
     keys += "quit";
     glassbox(program, &[image, "--memory", "1G", "--keys", &keys, "--timeout", "600s"])?;
