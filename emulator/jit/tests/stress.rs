@@ -110,16 +110,21 @@ fn interrupts_from_another_thread_change_nothing_but_their_own_counter() {
         }
         let mut interpreter = Interpreter::new();
         to_the_end(&mut expected, program.end, |cpu| _ = interpreter.run(cpu, 1000));
-        let done = Arc::new(AtomicBool::new(false));
+        let [begun, done] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let thread = {
-            let (signals, done) = (Arc::clone(&got.signals), Arc::clone(&done));
+            let (signals, begun, done) = (Arc::clone(&got.signals), Arc::clone(&begun), Arc::clone(&done));
             std::thread::spawn(move || {
                 while !done.load(Ordering::Relaxed) {
                     signals.raise_nmi();
+                    begun.store(true, Ordering::Relaxed);
                     std::thread::yield_now();
                 }
             })
         };
+        // A busy host may start it late.
+        while !begun.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
         let mut jit = Jit::eager(1 << 20).expect("a code buffer");
         to_the_end(&mut got, program.end, |cpu| _ = jit.run(cpu, 1000));
         done.store(true, Ordering::Relaxed);

@@ -52,9 +52,14 @@ impl Default for Target {
     }
 }
 
+/// What scatters targets over their table: functions begin at round addresses.
+pub const TARGET_HASH: u32 = 0x9E37_79B1;
+/// The highest bits of the product with this are the slot: how far to shift them.
+pub const TARGET_SHIFT: u32 = 32 - TARGETS.trailing_zeros();
+
 /// The slot of `rip` in the table of targets; compiled code computes the same.
 pub fn target_slot(rip: u64) -> usize {
-    (rip as u32 ^ rip as u32 >> 12) as usize & (TARGETS - 1)
+    ((rip as u32).wrapping_mul(TARGET_HASH) >> TARGET_SHIFT) as usize
 }
 
 /// What the code at CS:RIP is known by to indirect branches.

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::map::{self, CPU, FUEL, GENERATION, RAM, TABLE};
-use crate::cache::{Blocks, TARGETS, Target};
+use crate::cache::{Blocks, TARGET_HASH, TARGET_SHIFT, Target};
 use crate::emit::reason;
 use crate::ir::CS;
 use dynasmrt::aarch64::Aarch64Relocation;
@@ -199,8 +199,10 @@ fn lookup(asm: &mut Asm, segmented: bool) {
         ; ldr x1, [X(CPU), layout::ATTENTION as u32]
         ; ldrb w1, [x1]
         ; cbnz w1, >blocked
-        ; eor w1, w0, w0, lsr 12
-        ; and x1, x1, (TARGETS - 1) as u64
+        ; movz w1, TARGET_HASH & 0xFFFF
+        ; movk w1, TARGET_HASH >> 16, lsl 16
+        ; mul w1, w0, w1
+        ; lsr w1, w1, TARGET_SHIFT
         ; ldr x2, ->targets
         ; add x1, x2, x1, lsl 5
         ; ldp x2, x3, [x1]

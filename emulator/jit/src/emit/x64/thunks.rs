@@ -6,7 +6,7 @@
 use super::asm::Asm;
 use super::map::{self, FUEL};
 use super::{floors, privilege};
-use crate::cache::{Blocks, TARGETS, Target};
+use crate::cache::{Blocks, TARGET_HASH, TARGET_SHIFT, TARGETS, Target};
 use crate::emit::reason;
 use crate::ir::{CS, PAGE};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -189,15 +189,16 @@ fn release_float(asm: &mut Asm) {
     );
 }
 
+/// log2 of the bytes of an entry in the table of targets.
+const TARGET_BITS: u32 = size_of::<Target>().trailing_zeros();
+
 /// RDX = the entry of the table of targets for the low half of RAX. Uses RCX.
 pub fn find_slot(asm: &mut Asm, targets: usize) {
     dynasm!(asm
         ; .arch x64
-        ; mov edx, eax
-        ; shr edx, 12
-        ; xor edx, eax
-        ; and edx, (TARGETS - 1) as i32
-        ; shl edx, 5
+        ; imul edx, eax, TARGET_HASH as i32
+        ; shr edx, (TARGET_SHIFT - TARGET_BITS) as i8
+        ; and edx, ((TARGETS - 1) << TARGET_BITS) as i32
         ; mov rcx, QWORD targets as i64
         ; add rdx, rcx
     );
@@ -526,7 +527,6 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
     }
 
     privilege::assemble(&mut asm, base, &mut thunks);
-    debug_assert_eq!(size_of::<Target>(), 32);
     thunks.return_miss = base + asm.offset().0;
     floors::return_miss(&mut asm);
     dynasm!(asm; .arch x64; jmp ->lookup);
