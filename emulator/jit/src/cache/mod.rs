@@ -1,19 +1,18 @@
 //! Compiled blocks: where their code is, how they are found, how they go.
 
 mod buffer;
+mod targets;
 
 pub use buffer::CodeBuffer;
+pub use targets::{TARGET_HASH, TARGET_SHIFT, TARGETS, Target, target_of, target_slot};
 
 use crate::ir::PAGE;
 use crate::lift::RELATIVE;
 use glassbox_cpu::compiled::layout;
-use glassbox_cpu::{AddressMap as Map, Block, Cpu, Op, SegReg};
+use glassbox_cpu::{AddressMap as Map, Block, Cpu, Op};
 use glassbox_memory::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Entries of the table of indirect branch targets.
-pub const TARGETS: usize = 65536;
 
 /// A region of the code buffer has about this size: emptying one takes no longer
 /// than a millisecond or two.
@@ -29,47 +28,6 @@ const MOST_RESTLESS: usize = 4096;
 const RESTLESS: u32 = 16;
 /// Entries into a block that begin it, doubled with each step.
 const RESTLESS_HEAT: u16 = 64;
-
-/// One known target, read by compiled code: 32 bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(C)]
-pub struct Target {
-    /// Linear address; in segments, with the offset in the code segment above it.
-    pub rip: u64,
-    /// The [fetch context](glassbox_cpu::Cpu::fetch_context) in which it led here.
-    pub context: u64,
-    /// Host address of its compiled code; never 0 where `context` is current.
-    pub code: u64,
-    /// RAM offset of its code.
-    pub start: u64,
-}
-
-impl Default for Target {
-    /// No target: address 0 is one that guests may have code at, but no RAM begins
-    /// at this offset.
-    fn default() -> Self {
-        Self { rip: 0, context: 0, code: 0, start: u64::MAX }
-    }
-}
-
-/// What scatters targets over their table: functions begin at round addresses.
-pub const TARGET_HASH: u32 = 0x9E37_79B1;
-/// The highest bits of the product with this are the slot: how far to shift them.
-pub const TARGET_SHIFT: u32 = 32 - TARGETS.trailing_zeros();
-
-/// The slot of `rip` in the table of targets; compiled code computes the same.
-pub fn target_slot(rip: u64) -> usize {
-    ((rip as u32).wrapping_mul(TARGET_HASH) >> TARGET_SHIFT) as usize
-}
-
-/// What the code at CS:RIP is known by to indirect branches.
-pub fn target_of(cpu: &Cpu) -> u64 {
-    if !cpu.compiled.segmented {
-        return cpu.state.rip;
-    }
-    let linear = cpu.state.rip.wrapping_add(cpu.state.seg(SegReg::Cs).base) as u32;
-    cpu.state.rip << 32 | u64::from(linear)
-}
 
 /// What a block is known by: address in the code segment, or in the page
 /// [where blocks run wherever that is](crate::lift::Mode::is_relative); RAM offset; and the number of the [code key](glassbox_cpu::compiled::CodeKey).

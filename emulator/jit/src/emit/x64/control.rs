@@ -3,7 +3,7 @@
 use super::encode::Rm;
 use super::flags::FlagState;
 use super::map::{FUEL, RAX, RCX, RDX};
-use super::thunks::{find_slot, set_page};
+use super::search::{find_slot, set_page};
 use super::{Emitter, Outline, slot};
 use crate::cache::target_slot;
 use crate::emit::{Destination, SecondPage, reason};

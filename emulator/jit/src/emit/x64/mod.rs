@@ -18,6 +18,7 @@ mod native;
 mod nest;
 mod privilege;
 mod returns;
+mod search;
 mod segments;
 mod sites;
 #[cfg(test)]
