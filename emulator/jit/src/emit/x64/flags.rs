@@ -1,6 +1,7 @@
 //! Where the guest's status flags are: in the host's, in memory, or to be had by
 //! doing a comparison again.
 
+use super::asm::Asm;
 use super::encode::Rm;
 use super::map::{self, RDX};
 use super::{Emitter, slot};
@@ -82,6 +83,20 @@ impl Recipe {
         let reg = |v: Value| matches!(v, Value::Reg(n) if inst.writes_register(n));
         reg(Value::Reg(self.a)) || reg(self.b)
     }
+}
+
+/// EDX = the status flags, at their EFLAGS positions. Uses RAX.
+pub fn load_status(asm: &mut Asm) {
+    dynasm!(asm
+        ; .arch x64
+        ; movzx eax, WORD [r15 + layout::FLAGS as i32]
+        ; mov edx, eax
+        ; shr edx, 8
+        ; and edx, 0xD5
+        ; and eax, 1
+        ; shl eax, 11
+        ; or edx, eax
+    );
 }
 
 impl Emitter<'_> {
@@ -211,15 +226,9 @@ impl Emitter<'_> {
         self.flags_to_memory();
         self.flags.host = false;
         let system = !(Flags::STATUS | Flags::RF | Flags::VM).bits() as i32;
+        load_status(&mut self.asm);
         dynasm!(self.asm
             ; .arch x64
-            ; movzx eax, WORD [r15 + layout::FLAGS as i32]
-            ; mov edx, eax
-            ; shr edx, 8
-            ; and edx, 0xD5
-            ; and eax, 1
-            ; shl eax, 11
-            ; or edx, eax
             ; mov eax, [r15 + layout::SYSTEM_FLAGS as i32]
             ; and eax, system
             ; lea edx, [rdx + rax]

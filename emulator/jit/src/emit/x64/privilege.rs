@@ -3,6 +3,7 @@
 //! interpreter's, to which nothing has happened yet then.
 
 use super::asm::Asm;
+use super::flags::load_status;
 use super::floors;
 use super::map::{self, RAX};
 use super::thunks::Thunks;
@@ -40,20 +41,6 @@ pub fn assemble(asm: &mut Asm, base: usize, thunks: &mut Thunks) {
         *at = base + asm.offset().0;
         set_ac(asm, table);
     }
-}
-
-/// EDX = the status flags, at their EFLAGS positions. Uses RAX.
-fn load_status(asm: &mut Asm) {
-    dynasm!(asm
-        ; .arch x64
-        ; movzx eax, WORD [r15 + layout::FLAGS as i32]
-        ; mov edx, eax
-        ; shr edx, 8
-        ; and edx, 0xD5
-        ; and eax, 1
-        ; shl eax, 11
-        ; or edx, eax
-    );
 }
 
 /// Stores the status flags that are in EDX. Uses RAX.

@@ -71,6 +71,29 @@ fn segmented_target(asm: &mut Asm) {
     );
 }
 
+/// RCX, a context, becomes the TLB entry of the linear address in RAX; goes to `search` if
+/// the target at RDX was found in code of another kind.
+fn find_entry_if_same_key(asm: &mut Asm) {
+    dynasm!(asm
+        ; .arch x64
+        ; xor rcx, [rdx + 8]
+        ; shr rcx, layout::CODE_KEY_SHIFT as i8
+        ; jne ->search
+    );
+    find_entry(asm);
+}
+
+/// RCX = the TLB entry of the linear address in RAX.
+pub fn find_entry(asm: &mut Asm) {
+    dynasm!(asm
+        ; .arch x64
+        ; mov ecx, eax
+        ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
+        ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
+        ; add rcx, [r15 + layout::TLB_TABLE as i32]
+    );
+}
+
 /// Goes on at the address in RAX.
 pub fn lookup(asm: &mut Asm, exit: usize, targets: usize) {
     let blocked = asm.new_dynamic_label();
@@ -91,13 +114,10 @@ pub fn lookup(asm: &mut Asm, exit: usize, targets: usize) {
         // Another context than it was found in: the TLB tells whether it holds.
         ; check:
         ; mov [r15 + layout::RIP as i32], rax
-        ; xor rcx, [rdx + 8]
-        ; shr rcx, layout::CODE_KEY_SHIFT as i8
-        ; jne ->search
-        ; mov ecx, eax
-        ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
-        ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
-        ; add rcx, [r15 + layout::TLB_TABLE as i32]
+    );
+    find_entry_if_same_key(asm);
+    dynasm!(asm
+        ; .arch x64
         ; and rax, -4096
         ; or rax, [r15 + layout::TLB_GENERATION as i32]
         ; cmp rax, [rcx + layout::ENTRY_EXEC as i32]
@@ -144,13 +164,10 @@ pub fn lookup_segmented(asm: &mut Asm, exit: usize, targets: usize) {
         ; jne >check
         ; jmp QWORD [rdx + 16]
         ; check:
-        ; xor rcx, [rdx + 8]
-        ; shr rcx, layout::CODE_KEY_SHIFT as i8
-        ; jne ->search
-        ; mov ecx, eax
-        ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
-        ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
-        ; add rcx, [r15 + layout::TLB_TABLE as i32]
+    );
+    find_entry_if_same_key(asm);
+    dynasm!(asm
+        ; .arch x64
         ; and eax, -4096
         ; or rax, [r15 + layout::TLB_GENERATION as i32]
         ; cmp rax, [rcx + layout::ENTRY_EXEC as i32]

@@ -5,7 +5,7 @@
 
 use super::asm::Asm;
 use super::map::{self, FUEL};
-use super::search::{lookup, lookup_segmented, successor};
+use super::search::{find_entry, lookup, lookup_segmented, successor};
 use super::{floors, privilege};
 use crate::cache::Blocks;
 use crate::emit::reason;
@@ -423,12 +423,9 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
 
     for (what, tag) in [(Probing::Read, layout::ENTRY_READ), (Probing::Write, layout::ENTRY_WRITE)] {
         thunks.probe[what as usize] = base + asm.offset().0;
+        find_entry(&mut asm);
         dynasm!(asm
             ; .arch x64
-            ; mov ecx, eax
-            ; shr ecx, (12 - layout::ENTRY_SHIFT) as i8
-            ; and ecx, ((layout::ENTRIES - 1) << layout::ENTRY_SHIFT) as i32
-            ; add rcx, [r15 + layout::TLB_TABLE as i32]
             ; and rdx, -4096
             ; or rdx, [r15 + layout::TLB_GENERATION as i32]
             ; cmp rdx, [rcx + tag as i32]
