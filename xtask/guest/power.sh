@@ -1,13 +1,6 @@
 #!/bin/busybox sh
 # Switches the machine off when its power button is pressed, and never otherwise.
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-for module in /module-*; do
-    insmod "$module"
-done
+. /begin
 sleep 1
 for device in /dev/input/event*; do
     name=/sys/class/input/${device##*/}/device/name

@@ -1,13 +1,6 @@
 #!/bin/busybox sh
 # Loads the driver of the disk, and runs the programs on it with a /tmp in memory.
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-for module in /module-*; do
-    insmod "$module" || echo "GUEST-FAILED: $module"
-done
+. /begin
 echo "BOOT-OK $(uname -r)"
 mkdir /disk
 mount -t ext4 -o ro /dev/vda /disk || echo "GUEST-FAILED: mount"

@@ -1,14 +1,7 @@
 #!/bin/busybox sh
 # Loads the drivers of display and input, says what input devices report, and
 # draws a pattern on the framebuffer.
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-for module in /module-*; do
-    insmod "$module" || echo "GUEST-FAILED: $module"
-done
+. /begin
 sleep 1
 printf '\033[?25l' > /dev/tty0
 echo 0 > /sys/class/graphics/fbcon/cursor_blink

@@ -1,13 +1,6 @@
 #!/bin/busybox sh
 # Loads the drivers of disks and runs the storage works on the disk that turns up.
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-for module in /module-*; do
-    insmod "$module" || echo "GUEST-FAILED: $module"
-done
+. /begin
 echo "BOOT-OK $(uname -r)"
 n=0
 while [ $n -lt 100 ]; do

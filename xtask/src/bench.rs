@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: a whole Debian boot and the guest workloads of
 //! `benches/guest`, beside QEMU TCG.
 
+use crate::disk_guests::qemu::{PROGRAM, needed as needs_qemu};
 use crate::table::{Row, Table};
 use crate::{guests, initramfs, shell};
 use anyhow::{Context, Result, bail};
@@ -97,9 +98,9 @@ pub fn run(options: &Options) -> Result<()> {
     let workloads = if options.peer.is_some() { Some(fs::read(guest_program("workloads")?)?) } else { None };
     let extra: Vec<(&str, &[u8])> = workloads.iter().map(|data| ("workloads", &data[..])).collect();
     fs::write(&initrd, initramfs::busybox(&busybox, INIT, &extra)?)?;
-    let peer = shell::has("qemu-system-x86_64");
-    if options.peer.is_some() && !peer {
-        bail!("qemu-system-x86_64 is missing: install the package qemu-system-x86");
+    let peer = shell::has(PROGRAM);
+    if options.peer.is_some() {
+        needs_qemu()?;
     }
     let names: Vec<&str> = match options.peer {
         Some(_) => WORKLOADS.iter().map(|(name, _)| *name).filter(|name| options.wants(name)).collect(),
@@ -162,6 +163,17 @@ pub fn guest_program(name: &str) -> Result<PathBuf> {
     command.args(["-O2", "-static", "-o"]).arg(&program).arg(source).arg("-lm");
     shell::run(&mut command)?;
     Ok(program)
+}
+
+/// The times of a run, if it came to all of `names`.
+///
+/// # Errors
+/// Names the first that it did not come to.
+pub fn whole(times: Times, names: &[&str]) -> Result<Times> {
+    match names.iter().find(|name| !times.contains_key(**name)) {
+        Some(name) => bail!("the guest did not come to {name}"),
+        None => Ok(times),
+    }
 }
 
 /// Boots once without workloads, for the boot's time and memory, and once with them.

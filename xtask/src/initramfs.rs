@@ -76,6 +76,9 @@ impl Archive {
     }
 }
 
+/// What scripts may begin with, as `/begin`.
+const BEGIN: &str = include_str!("../guest/begin.sh");
+
 /// A busybox system: `init` is its first program.
 pub fn busybox(busybox: &[u8], init: &str, extra: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
@@ -86,6 +89,7 @@ pub fn busybox(busybox: &[u8], init: &str, extra: &[(&str, &[u8])]) -> Result<Ve
     archive.device("dev/null", 1, 3);
     archive.executable("bin/busybox", busybox);
     archive.executable("init", init.as_bytes());
+    archive.executable("begin", BEGIN.as_bytes());
     for (name, data) in extra {
         archive.executable(name, data);
     }

@@ -1,10 +1,11 @@
 //! `cargo xtask bench --programs`: compilers, compressors, interpreters, a database and
 //! cryptography out of Debian's packages, run from a disk, beside QEMU TCG.
 
-use crate::bench::{APPEND, Options, Times, console, median, ours, qemu};
+use crate::bench::{APPEND, Options, Times, console, median, ours, qemu, whole};
+use crate::disk_guests::qemu::needed as needs_qemu;
 use crate::screens::modules;
 use crate::table::{Row, Table};
-use crate::{disks, guests, initramfs, shell};
+use crate::{disks, guests, initramfs};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use std::process::Command;
 const INIT: &str = include_str!("../guest/programs.sh");
 const MODULES: &[&str] = &["virtio_pci", "virtio_blk", "ext4", "crc32c_generic"];
 const MEMORY: &str = "1G";
-/// In the order of `benches/guest/programs/run.sh`, where they are.
+/// `benches/guest/programs/run.sh` has what they do.
 const PROGRAMS: [&str; 16] = [
     "gcc", "as", "gzip", "bzip2", "xz", "zstd", "python", "perl", "luajit", "node", "sqlite", "sha256",
     "aes", "prime", "kdf", "shell",
@@ -26,9 +27,7 @@ const PROGRAMS: [&str; 16] = [
 /// not on the other.
 pub fn run(options: &Options) -> Result<()> {
     guests::fetch()?;
-    if !shell::has("qemu-system-x86_64") {
-        bail!("qemu-system-x86_64 is missing: install the package qemu-system-x86");
-    }
+    needs_qemu()?;
     let glassbox = options.binary()?;
     let kernel = guests::kernel("cloud").context("the cloud kernel was not fetched")?;
     let (initrd, disk) = (initrd()?, disks::programs()?);
@@ -65,9 +64,7 @@ fn results(command: Command, append: &str, names: &[&str]) -> Result<(Times, Vec
     if let Some(line) = text.lines().find(|line| line.contains("GUEST-FAILED")) {
         bail!("in the guest: {line}");
     }
-    if let Some(name) = names.iter().find(|name| !times.contains_key(**name)) {
-        bail!("the guest did not come to {name}");
-    }
+    let times = whole(times, names)?;
     let sums = text.lines().filter(|line| line.starts_with("RESULT ")).map(|line| line.trim().to_owned());
     Ok((times, sums.collect()))
 }

@@ -41,6 +41,17 @@ pub fn has(program: &str) -> bool {
     std::env::split_paths(&paths).any(|dir| dir.join(program).is_file())
 }
 
+/// Looks for a program that a package brings.
+///
+/// # Errors
+/// Where the program is not on the path; says what to install.
+pub fn needs(program: &str, package: &str) -> Result<()> {
+    if !has(program) {
+        bail!("{program} is missing: install the package {package}");
+    }
+    Ok(())
+}
+
 /// Cargo, as it was called.
 pub fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

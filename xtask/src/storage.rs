@@ -1,11 +1,12 @@
 //! `cargo xtask bench --storage`: what a Linux guest gets from a disk on each bus, beside
 //! QEMU TCG with the same image.
 
-use crate::bench::{APPEND, Options, Times, boot, guest_program, median, ours, qemu};
+use crate::bench::{APPEND, Options, boot, guest_program, median, ours, qemu, whole};
+use crate::disk_guests::qemu::needed as needs_qemu;
 use crate::screens::modules;
 use crate::table::{Row, Table};
-use crate::{guests, initramfs, shell};
-use anyhow::{Context, Result, bail};
+use crate::{guests, initramfs};
+use anyhow::{Context, Result};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,9 +31,7 @@ const SIZE: usize = 320 << 20;
 /// Where something is missing or a guest fails.
 pub fn run(options: &Options) -> Result<()> {
     guests::fetch()?;
-    if !shell::has("qemu-system-x86_64") {
-        bail!("qemu-system-x86_64 is missing: install the package qemu-system-x86");
-    }
+    needs_qemu()?;
     let glassbox = options.binary()?;
     let kernel = guests::kernel("generic").context("the generic kernel was not fetched")?;
     let (initrd, disk) = (initrd()?, disk()?);
@@ -51,8 +50,8 @@ pub fn run(options: &Options) -> Result<()> {
     for (bus, device) in BUSES.iter().filter(|(bus, _)| options.wants(bus)) {
         let (mut here, mut there) = (Vec::new(), Vec::new());
         for _ in 0..options.runs.max(1) {
-            here.push(whole(boot(our_command(bus), APPEND)?).context(*bus)?);
-            there.push(whole(boot(their_command(device), APPEND)?).context(*bus)?);
+            here.push(whole(boot(our_command(bus), APPEND)?, &WORKS).context(*bus)?);
+            there.push(whole(boot(their_command(device), APPEND)?, &WORKS).context(*bus)?);
         }
         for work in WORKS {
             let ours = median(&here, work).context("it ran")?;
@@ -61,14 +60,6 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     options.show(&table)
-}
-
-/// What a run printed, if it is all of it.
-fn whole(times: Times) -> Result<Times> {
-    match WORKS.iter().find(|work| !times.contains_key(**work)) {
-        Some(work) => bail!("the guest did not come to {work}"),
-        None => Ok(times),
-    }
 }
 
 fn initrd() -> Result<PathBuf> {

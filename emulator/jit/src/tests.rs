@@ -102,16 +102,8 @@ fn instruction(random: &mut Random, cpu: &mut Cpu) -> Vec<u8> {
         bytes.extend(random.next().to_le_bytes());
         bytes.extend(random.next().to_le_bytes());
         bytes.truncate(15);
-        let mut decoder = Decoder::new(64, &bytes, DecoderOptions::AMD);
-        let i = decoder.decode();
-        if i.is_invalid() || i.flow_control() != FlowControl::Next {
-            continue;
-        }
-        bytes.truncate(i.len());
-        cpu.memory.write_bytes(Gpa(CODE), &bytes).unwrap();
-        let mut interpreter = Interpreter::new();
-        let Ok(block) = interpreter.block_at(cpu) else { continue };
-        if goes_on(block) && (lifts_alone(block, &bytes) || !repeats(&i) && random.below(8) == 0) {
+        let Some((i, op)) = cut_to_one(&mut bytes, cpu) else { continue };
+        if lifts_alone(op, &bytes) || !repeats(&i) && random.below(8) == 0 {
             return bytes;
         }
     }
@@ -127,10 +119,22 @@ fn repeats(i: &iced_x86::Instruction) -> bool {
     i.is_string_instruction() && (i.has_rep_prefix() || i.has_repne_prefix())
 }
 
-/// Whether a block's only instruction is compiled.
-fn lifts_alone(block: &Block, bytes: &[u8]) -> bool {
-    let ops = &block.ops[..1];
-    let source = Source { bytes, ops, rip: CODE, mode: Mode::Long };
+/// Cuts bytes to the instruction that they begin with, if a block goes on behind it.
+fn cut_to_one(bytes: &mut Vec<u8>, cpu: &mut Cpu) -> Option<(iced_x86::Instruction, Op)> {
+    let i = Decoder::new(64, bytes, DecoderOptions::AMD).decode();
+    if i.is_invalid() || i.flow_control() != FlowControl::Next {
+        return None;
+    }
+    bytes.truncate(i.len());
+    cpu.memory.write_bytes(Gpa(CODE), bytes).unwrap();
+    let mut interpreter = Interpreter::new();
+    let block = interpreter.block_at(cpu).ok()?;
+    goes_on(block).then(|| (i, block.ops[0]))
+}
+
+/// Whether an instruction is compiled when it is alone in its block.
+fn lifts_alone(op: Op, bytes: &[u8]) -> bool {
+    let source = Source { bytes, ops: &[op], rip: CODE, mode: Mode::Long };
     let mut code = Code::default();
     lift(source, &mut forms(), &mut code);
     code.interpreted == 0

@@ -3,7 +3,7 @@
 
 use super::{Bus, DiskScenario, Firmware, Medium, machine, ours, qemu, wanted};
 use crate::{disks, shell};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use regex::Regex;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,9 +21,7 @@ struct Row {
 /// # Errors
 /// Where a tool or an image is missing, or one of our guests fails.
 pub fn run(glassbox: Option<&Path>, runs: usize, only: &[String], markdown: Option<&Path>) -> Result<()> {
-    if !shell::has(qemu::PROGRAM) {
-        bail!("{} is missing: install the package {}", qemu::PROGRAM, qemu::PACKAGE);
-    }
+    qemu::needed()?;
     let built;
     let glassbox = match glassbox {
         Some(path) => path,

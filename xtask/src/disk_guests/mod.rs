@@ -10,7 +10,7 @@
 pub mod bench;
 mod machine;
 mod ours;
-mod qemu;
+pub mod qemu;
 
 use crate::disks;
 use crate::runner::{Outcome, Test};

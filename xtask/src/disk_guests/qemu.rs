@@ -2,6 +2,7 @@
 //! which the screen is read and keys are pressed.
 
 use super::{Bus, DiskScenario, Firmware, Medium};
+use crate::shell;
 use anyhow::{Context, Result};
 use std::fs;
 use std::io::{Read, Write};
@@ -12,7 +13,15 @@ use std::time::{Duration, Instant};
 
 /// The program, and the Debian package that has it.
 pub const PROGRAM: &str = "qemu-system-x86_64";
-pub const PACKAGE: &str = "qemu-system-x86";
+const PACKAGE: &str = "qemu-system-x86";
+
+/// It is there.
+///
+/// # Errors
+/// Says what to install.
+pub fn needed() -> Result<()> {
+    shell::needs(PROGRAM, PACKAGE)
+}
 const OVMF_VARS: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 const PROMPT: &[u8] = b"(qemu) ";
 /// Where text of a VGA is, and how much: 25 rows of 80.

@@ -33,6 +33,7 @@ const PROGRAMS: Image = Image {
     build: programs::disk,
     recipe: concat!(
         include_str!("programs.rs"),
+        include_str!("../../../benches/guest/workloads.c"),
         include_str!("../../../benches/guest/programs/run.sh"),
         include_str!("../../../benches/guest/programs/work.js"),
         include_str!("../../../benches/guest/programs/work.lua"),

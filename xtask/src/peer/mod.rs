@@ -4,6 +4,7 @@
 mod manifest;
 mod picture;
 
+use crate::disk_guests::qemu;
 use crate::shell;
 use anyhow::{Context, Result, bail};
 use manifest::{Picture, Rom};
@@ -45,10 +46,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Where the peer is missing, or a check fails that the ROM does not expect to.
 pub fn run(peer: Peer) -> Result<()> {
     let Peer::Qemu = peer;
-    let program = "qemu-system-x86_64";
-    if !shell::has(program) {
-        bail!("{program} is missing: install the package qemu-system-x86");
-    }
+    qemu::needed()?;
+    let program = qemu::PROGRAM;
     let folder = shell::root().join("test-roms");
     let manifest = folder.join("manifest.toml");
     let text =

@@ -31,15 +31,8 @@ fn vector_instruction(random: &mut Random, cpu: &mut Cpu) -> Vec<u8> {
         }
         bytes.extend(random.next().to_le_bytes());
         bytes.truncate(15);
-        let i = Decoder::new(64, &bytes, DecoderOptions::AMD).decode();
-        if i.is_invalid() || i.flow_control() != FlowControl::Next {
-            continue;
-        }
-        bytes.truncate(i.len());
-        cpu.memory.write_bytes(Gpa(CODE), &bytes).unwrap();
-        let mut interpreter = Interpreter::new();
-        let Ok(block) = interpreter.block_at(cpu) else { continue };
-        if goes_on(block) && lifts_alone(block, &bytes) {
+        let Some((_, op)) = cut_to_one(&mut bytes, cpu) else { continue };
+        if lifts_alone(op, &bytes) {
             return bytes;
         }
     }

@@ -100,15 +100,23 @@ fn arrive(asm: &mut Asm) {
     dynasm!(asm; .arch x64; mov rax, [r15 + layout::RIP as i32]; jmp ->lookup);
 }
 
-/// As `run_last`, for SYSCALL in 64-bit code.
-fn syscall(asm: &mut Asm, interpret: DynamicLabel) {
-    let dropped = Flags::IF | Flags::AC;
+/// Both are the interpreter's but at `level`, and unless they are enabled.
+fn begin(asm: &mut Asm, level: i8, interpret: DynamicLabel) {
     dynasm!(asm
         ; .arch x64
-        ; cmp BYTE [r15 + layout::CPL as i32], 3
+        ; cmp BYTE [r15 + layout::CPL as i32], level
         ; jne =>interpret
         ; test BYTE [r15 + layout::EFER as i32], Efer::SCE.bits() as i8
         ; je =>interpret
+    );
+}
+
+/// As `run_last`, for SYSCALL in 64-bit code.
+fn syscall(asm: &mut Asm, interpret: DynamicLabel) {
+    let dropped = Flags::IF | Flags::AC;
+    begin(asm, 3, interpret);
+    dynasm!(asm
+        ; .arch x64
         // Neither interrupts nor the table depend on what the flags were.
         ; push rax
         ; mov eax, [r15 + layout::FMASK as i32]
@@ -161,12 +169,9 @@ fn syscall(asm: &mut Asm, interpret: DynamicLabel) {
 /// As `run_last`, for SYSRET to 64-bit code.
 fn sysret(asm: &mut Asm, interpret: DynamicLabel) {
     let rare = Flags::TF | Flags::AC;
+    begin(asm, 0, interpret);
     dynasm!(asm
         ; .arch x64
-        ; cmp BYTE [r15 + layout::CPL as i32], 0
-        ; jne =>interpret
-        ; test BYTE [r15 + layout::EFER as i32], Efer::SCE.bits() as i8
-        ; je =>interpret
         ; test DWORD [r15 + R11], rare.bits() as i32
         ; jne =>interpret
         ; push rax
