@@ -17,10 +17,13 @@ use std::io::{IsTerminal, Stdout, stdin, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time between two looks at a screen that changes.
 const FRAME: Duration = Duration::from_millis(30);
+/// Time from one keystroke to the next: text that is pasted comes all at once, and a
+/// BIOS drops what its buffer of 15 keys does not hold.
+const STROKE: Duration = Duration::from_millis(15);
 /// The keys that are ours.
 const HELP: &str = "Ctrl-A: x quits, c monitor, Ctrl-A sends itself";
 
@@ -83,6 +86,7 @@ impl TextDisplay {
             shown: Shown::Nothing,
             filter: KeyFilter::default(),
             layout,
+            last_stroke: None,
             control: control.clone(),
             monitor,
             latest: latest.clone(),
@@ -143,6 +147,7 @@ struct Session {
     shown: Shown,
     filter: KeyFilter,
     layout: Layout,
+    last_stroke: Option<Instant>,
     control: Control,
     monitor: Monitor,
     latest: Latest,
@@ -195,8 +200,12 @@ impl Session {
         Ok(())
     }
 
-    fn press(&self, key: KeyEvent) {
+    fn press(&mut self, key: KeyEvent) {
         let Some(keys) = keys::strokes(key, self.layout) else { return terminal::ring_bell() };
+        if let Some(last) = self.last_stroke {
+            std::thread::sleep(STROKE.saturating_sub(last.elapsed()));
+        }
+        self.last_stroke = Some(Instant::now());
         for key in &keys {
             self.control.send_input(InputEvent::Key { key: *key, down: true });
         }
