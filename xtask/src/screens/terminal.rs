@@ -6,6 +6,7 @@ use crate::{disks, shell};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A server of tmux with one terminal, which ends with the value.
 struct Terminal(String);
@@ -48,6 +49,31 @@ impl Terminal {
             Ok(last.lines().any(|line| line.trim() == row).then_some(()))
         });
         seen.with_context(|| format!("the terminal shows:\n{last}"))
+    }
+
+    /// Types lines while the program is told again and again that the terminal has
+    /// another size, as somebody who drags a corner of it does.
+    fn is_heard_between_resizes(&self) -> Result<()> {
+        let shell = self.pid()?;
+        let typed = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !typed.load(Ordering::Relaxed) {
+                    let _ = Command::new("pkill").args(["-WINCH", "-P", &shell]).status();
+                }
+            });
+            let lines = (0..20).try_for_each(|line| {
+                self.type_line(&format!("echo line-{line}-$grub_cpu"))?;
+                self.shows(&format!("line-{line}-i386"))
+            });
+            typed.store(true, Ordering::Relaxed);
+            lines
+        })
+    }
+
+    /// The process that the terminal was started with.
+    fn pid(&self) -> Result<String> {
+        Ok(self.tmux(&["display-message", "-p", "#{pane_pid}"])?.trim().into())
     }
 
     /// Whether the terminal shows what programs show that use all of it.
@@ -114,14 +140,13 @@ pub fn text(program: &Path) -> Result<Outcome> {
         terminal.tmux(&["resize-window", "-x", "60", "-y", "12"])?;
         terminal.type_line("echo small-$grub_cpu")?;
         terminal.shows("small-i386")?;
+        terminal.is_heard_between_resizes()?;
         terminal.tmux(&["resize-window", "-x", "100", "-y", "40"])?;
         terminal.shows("Ctrl-A: x quits, c monitor, Ctrl-A sends itself")?;
         terminal.keys(&["C-a", "x"])
     })?;
-    let pid = |what: &str| -> Result<()> {
-        let pid = terminal.tmux(&["display-message", "-p", "#{pane_pid}"])?;
-        shell::output(Command::new("pkill").args([what, "-P", pid.trim()])).map(|_| ())
-    };
-    terminal.lends(&run, "grub>", 1, || pid("-TERM"))?;
+    terminal.lends(&run, "grub>", 1, || {
+        shell::output(Command::new("pkill").args(["-TERM", "-P", &terminal.pid()?])).map(|_| ())
+    })?;
     Ok(Outcome::Passed)
 }
