@@ -5,7 +5,7 @@ use crate::runner::Outcome;
 use crate::{disks, shell};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A server of tmux with one terminal, which ends with the value.
@@ -114,7 +114,7 @@ impl Drop for Terminal {
 }
 
 /// GRUB's prompt in a terminal: text, colours, keys, another size; the terminal as it
-/// was after the end, and after a signal.
+/// was after the end, and after a signal; and an end when the terminal is gone.
 pub fn text(program: &Path) -> Result<Outcome> {
     let Some(image) = disks::image("grub.iso") else {
         return Ok(Outcome::Skipped("grub.iso was not made".into()));
@@ -148,5 +148,19 @@ pub fn text(program: &Path) -> Result<Outcome> {
     terminal.lends(&run, "grub>", 1, || {
         shell::output(Command::new("pkill").args(["-TERM", "-P", &terminal.pid()?])).map(|_| ())
     })?;
+    is_missed(&run)?;
     Ok(Outcome::Passed)
+}
+
+/// A machine whose terminal is gone ends.
+fn is_missed(run: &str) -> Result<()> {
+    let terminal = Terminal::start("gone")?;
+    terminal.type_line(run)?;
+    terminal.shows("grub>")?;
+    let program = shell::output(Command::new("pgrep").args(["-P", &terminal.pid()?]))?;
+    drop(terminal);
+    until("the program's end", || {
+        let runs = Command::new("kill").args(["-0", program.trim()]).stderr(Stdio::null()).status()?;
+        Ok((!runs.success()).then_some(()))
+    })
 }
