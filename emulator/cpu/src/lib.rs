@@ -4,7 +4,6 @@
 //! Start at [`Cpu`] (state and memory access), [`Op`] (what a decoded
 //! instruction is) and [`Interpreter`] (how ops are run).
 
-mod address_map;
 mod block;
 mod bus;
 mod code_key;
@@ -17,6 +16,7 @@ mod delivery;
 mod event;
 mod exception;
 mod flags;
+mod id_table;
 mod interp;
 mod mmu;
 mod mode;
@@ -29,13 +29,13 @@ mod state;
 mod testing;
 mod transfer;
 
-pub use address_map::AddressMap;
 pub use block::Block;
 pub use bus::{CpuBus, CpuSignals, MmioString, OpenBus};
 pub use cpu::{Cpu, FaultRecord, Observer};
 pub use cpuid::{CpuModel, Topology};
 pub use exception::Exception;
 pub use flags::LazyFlags;
+pub use id_table::{IdTable, hash};
 pub use interp::{Exit, HotCode, Interpreter, is_implemented};
 pub use mode::Mode;
 pub use op::{Handler, Op};

@@ -137,7 +137,7 @@ impl Jit {
 fn lift_mode(cpu: &Cpu, block: &Block) -> Option<Mode> {
     // What is fetched from outside of RAM may be different the next time.
     let outside = |at: u64| at >= cpu.memory.host_len();
-    if outside(block.start) || block.second_page.is_some_and(|second| !CROSSING || outside(second)) {
+    if outside(block.start) || block.second_page().is_some_and(|second| !CROSSING || outside(second)) {
         return None;
     }
     if block.mode.is_64bit() {
@@ -153,7 +153,7 @@ fn lift_mode(cpu: &Cpu, block: &Block) -> Option<Mode> {
     let last = if code32 { u64::from(u32::MAX) } else { 0xFFFF };
     let fits = cpu.state.rip + block.code_bytes() + LONGEST_INSTRUCTION <= last;
     let stack = stack32 || !key.is_compatible();
-    let whole = block.second_page.is_none();
+    let whole = block.second_page().is_none();
     (SEGMENTS && fits && stack && whole).then_some(Mode::Segmented(Segmented {
         code32,
         stack32,
@@ -178,7 +178,7 @@ fn with_shadow(cpu: &mut Cpu, block: &Block) -> Arc<[Op]> {
 }
 
 impl HotCode for Tier1 {
-    const THRESHOLD: u16 = 24;
+    const THRESHOLD: u16 = 12;
 
     fn enter(&mut self, cpu: &mut Cpu, block: &Block, end: u64) -> Option<Result<(), Exception>> {
         let rip = cpu.state.rip;
@@ -191,12 +191,12 @@ impl HotCode for Tier1 {
         self.follow_paging(cpu);
         let key = key_at(cpu, block.start);
         let known = self.blocks.find_noted(key, block);
-        let index = match known.filter(|index| self.blocks.get(*index).second == block.second_page) {
+        let index = match known.filter(|index| self.blocks.get(*index).second() == block.second_page()) {
             Some(index) if self.stopped.take() == Some(rip) => {
                 self.sampled(cpu, index, mode).unwrap_or(index)
             }
             Some(index) => index,
-            None if block.heat < self.blocks.patience(block.start) => {
+            None if block.heat() < self.blocks.patience(block.start) => {
                 self.link = None;
                 return None;
             }
@@ -258,7 +258,7 @@ impl Tier1 {
         // same linear page may be another in the address space that runs by now.
         let to = self.blocks.get(index);
         let same_page =
-            self.blocks.at_code(site).is_some_and(|from| neighbour(from.key, to.key.0) == Some(to.key));
+            self.blocks.at_code(site).is_some_and(|from| neighbour(from.key(), to.key().0) == Some(to.key()));
         if target != rip || !same_page {
             return;
         }
@@ -291,10 +291,8 @@ impl Tier1 {
         self.counters.instructions += ops.len() as u64;
         self.counters.interpreted += u64::from(self.code.interpreted + self.emitted.interpreted);
         self.counters.bytes += self.emitted.code.len() as u64;
-        let len = ops.last().map_or(0, |op| u64::from(op.end));
         let dead = base + self.emitted.entries.first()?.dead;
-        let block = Compiled { key, len, second, code: base, dead, ops, nest: 0, samples: 0, gone: false };
-        let index = self.blocks.insert(block);
+        let index = self.blocks.insert(Compiled::new(key, second, ops, base, dead));
         self.counters.compile_s += began.elapsed().as_secs_f64();
         Some(index)
     }

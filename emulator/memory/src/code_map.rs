@@ -6,8 +6,7 @@
 //! page cost that check and nothing else. Of lines with code it is known to the byte
 //! where that is: small programs have their variables between their instructions.
 
-use crate::{PAGE_SHIFT, PAGE_SIZE};
-use std::collections::HashMap;
+use crate::{AddressMap, PAGE_SHIFT, PAGE_SIZE};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -51,7 +50,7 @@ type Bytes = [u64; LINES];
 pub(crate) struct CodeMap {
     pages: Box<[AtomicU64]>,
     /// Of pages with code, by number.
-    bytes: Mutex<HashMap<usize, Box<Bytes>>>,
+    bytes: Mutex<AddressMap<usize, Box<Bytes>>>,
     /// Counts writes that hit cached code.
     stale: AtomicU64,
     watchers: Mutex<Vec<Weak<CodeWatcher>>>,
@@ -76,7 +75,7 @@ impl CodeMap {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bytes(&self) -> MutexGuard<'_, HashMap<usize, Box<Bytes>>> {
+    fn bytes(&self) -> MutexGuard<'_, AddressMap<usize, Box<Bytes>>> {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

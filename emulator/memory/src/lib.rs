@@ -5,6 +5,7 @@
 //! host mapping goes through `ram`, which checks bounds first.
 
 mod address;
+mod address_map;
 mod code_map;
 mod dirty;
 mod error;
@@ -13,6 +14,7 @@ mod map;
 mod ram;
 
 pub use address::{Gpa, Gva, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
+pub use address_map::AddressMap;
 pub use code_map::CodeWatcher;
 pub use error::MemoryError;
 pub use guest::{Backing, BackingKind, GuestMemory, LOW_RAM_LIMIT, RamBlock};

@@ -57,6 +57,8 @@ pub struct Interpreter {
     watcher: Option<Arc<CodeWatcher>>,
     /// The block that ran last.
     last: BlockId,
+    /// Room for the block being decoded.
+    ops: Vec<Op>,
     /// Blocks entered since power-on.
     pub blocks_run: u64,
 }
@@ -70,7 +72,7 @@ impl Default for Interpreter {
 impl Interpreter {
     /// An engine with an empty cache.
     pub fn new() -> Self {
-        Self { cache: BlockCache::new(), watcher: None, last: 0, blocks_run: 0 }
+        Self { cache: BlockCache::new(), watcher: None, last: 0, ops: Vec::new(), blocks_run: 0 }
     }
 
     /// Blocks decoded and blocks dropped because their code was written.
@@ -143,8 +145,7 @@ impl Interpreter {
         if watcher.is_pending() {
             self.drop_stale(&mut Nothing);
         }
-        let id = self.find(cpu)?;
-        self.execute(cpu, id, 1)
+        self.find_and_execute(cpu, 1)
     }
 
     /// Runs the block at CS:RIP, but at most `left` instructions of it, and
@@ -157,8 +158,7 @@ impl Interpreter {
         if watcher.is_pending() {
             self.drop_stale(&mut Nothing);
         }
-        let id = self.find(cpu)?;
-        self.execute(cpu, id, left)
+        self.find_and_execute(cpu, left)
     }
 
     /// The block at CS:RIP, decoded if need be: for engines that are tested on their own.
@@ -180,16 +180,16 @@ impl Interpreter {
     fn run_blocks<H: HotCode>(&mut self, cpu: &mut Cpu, end: u64, hot: &mut H) -> Result<(), Exception> {
         loop {
             let id = self.find(cpu)?;
+            let Some(block) = self.cache.get(id) else { return Ok(()) };
             if H::THRESHOLD != u16::MAX
-                && self.cache.warm(id) >= H::THRESHOLD
-                && let Some(block) = self.cache.get(id)
+                && block.warm() >= H::THRESHOLD
                 && let Some(done) = hot.enter(cpu, block, end)
             {
                 return done;
             }
-            let plain = self.cache.get(id).is_some_and(|block| block.plain);
-            self.execute(cpu, id, end - cpu.state.retired)?;
-            if !plain || cpu.leave_block || cpu.signals.attention() || cpu.state.retired >= end {
+            self.blocks_run += 1;
+            execute(cpu, block, end - cpu.state.retired)?;
+            if !block.plain || cpu.leave_block || cpu.signals.attention() || cpu.state.retired >= end {
                 return Ok(());
             }
         }
@@ -203,39 +203,12 @@ impl Interpreter {
         }
     }
 
-    /// Runs at most `left` ops of a block.
-    #[inline(always)]
-    fn execute(&mut self, cpu: &mut Cpu, id: BlockId, left: u64) -> Result<(), Exception> {
+    /// Runs at most `left` ops of the block at CS:RIP.
+    fn find_and_execute(&mut self, cpu: &mut Cpu, left: u64) -> Result<(), Exception> {
+        let id = self.find(cpu)?;
         let Some(block) = self.cache.get(id) else { return Ok(()) };
         self.blocks_run += 1;
-        let base = cpu.state.rip;
-        cpu.state.regs[REG_BLOCK as usize] = base;
-        cpu.leave_block = false;
-        let mask = cpu.mode.rip_mask();
-        let count = if left < block.ops.len() as u64 { left as usize } else { block.ops.len() };
-        let ops = &block.ops[..count];
-        // Branches overwrite this; everything else falls through to it.
-        cpu.state.rip = base.wrapping_add(u64::from(ops[count - 1].end)) & mask;
-        let mut done = 0;
-        for op in ops {
-            cpu.op_index = done;
-            if let Err(fault) = (op.run)(cpu, op) {
-                cpu.op_index = 0;
-                cpu.state.retired += u64::from(done);
-                cpu.state.rip = base.wrapping_add(u64::from(op.end) - u64::from(op.len)) & mask;
-                return Err(fault);
-            }
-            done += 1;
-            if cpu.leave_block {
-                break;
-            }
-        }
-        cpu.op_index = 0;
-        cpu.state.retired = cpu.state.retired.wrapping_add(u64::from(done));
-        if (done as usize) < count {
-            cpu.state.rip = base.wrapping_add(u64::from(ops[done as usize - 1].end)) & mask;
-        }
-        Ok(())
+        execute(cpu, block, left)
     }
 
     /// Runs one instruction with everything that blocks leave out: interrupt
@@ -264,7 +237,7 @@ impl Interpreter {
         if flags.contains(Flags::TF) {
             cpu.pending_db |= dr6::BS;
         }
-        let result = self.find(cpu).and_then(|id| self.execute(cpu, id, 1));
+        let result = self.find_and_execute(cpu, 1);
         if let (Some(before), Ok(())) = (&before, &result) {
             cpu.tell_retired(before);
         }
@@ -291,55 +264,56 @@ impl Interpreter {
         let entry = cpu.tlb.entry(gva);
         let fetchable = entry.exec == cpu.tlb.tag(gva);
         let start = gva.wrapping_add(entry.addend);
-        // The link saves the hash lookup; the TLB entry above proves that it
-        // still leads to the same code.
+        // The link saves the search. What it leads to may be another block by now: it is
+        // the right one if it is what the TLB entry above says is to run.
         if let Some(id) = self.cache.successor(self.last, cpu.state.rip)
             && let Some(block) = self.cache.get(id)
             && fetchable
             && block.start == start
             && block.mode == cpu.mode
-            && block.second_page.is_none()
+            && block.second_page().is_none()
             && (cpu.mode.is_64bit() || cpu.in_code_limit(block))
         {
             self.last = id;
             return Ok(id);
         }
-        let id = self.find_hashed(cpu, gva, fetchable.then_some(start))?;
+        let id = self.search(cpu, gva, fetchable.then_some(start))?;
         self.cache.link(self.last, cpu.state.rip, id);
         self.last = id;
         Ok(id)
     }
 
-    /// Finds the block by the RAM offset of its first byte, known or not.
+    /// Finds the block by the RAM offset of its first byte, `start` if the TLB has that,
+    /// known or not.
     #[inline(never)]
-    fn find_hashed(&mut self, cpu: &mut Cpu, gva: u64, start: Option<u64>) -> Result<BlockId, Exception> {
+    fn search(&mut self, cpu: &mut Cpu, gva: u64, start: Option<u64>) -> Result<BlockId, Exception> {
         if let Some(start) = start
             && let Some(id) = self.cache.find(start, cpu.mode)
             && let Some(block) = self.cache.get(id)
             && (cpu.mode.is_64bit() || cpu.in_code_limit(block))
-            && block.second_page.is_none_or(|second| cpu.fetches(next_page(cpu.mode, gva), second))
+            && block.second_page().is_none_or(|second| cpu.fetches(next_page(cpu.mode, gva), second))
         {
             return Ok(id);
         }
-        self.find_slow(cpu, gva)
+        self.search_slow(cpu, gva, start)
     }
 
     #[cold]
     #[inline(never)]
-    fn find_slow(&mut self, cpu: &mut Cpu, gva: u64) -> Result<BlockId, Exception> {
+    fn search_slow(&mut self, cpu: &mut Cpu, gva: u64, start: Option<u64>) -> Result<BlockId, Exception> {
         if !cpu.mode.is_64bit() && cpu.state.rip > u64::from(cpu.state.seg(SegReg::Cs).limit) {
             return Err(Exception::GP0);
         }
         if cpu.mode.is_64bit() && !cpu.is_canonical(gva) {
             return Err(Exception::GP0);
         }
-        let start = self.fetch_page(cpu, gva)?;
+        let start = if start.is_some() { start } else { self.fetch_page(cpu, gva)? };
         if let Some(start) = start
             && let Some(id) = self.cache.find(start, cpu.mode)
             && let Some(block) = self.cache.get(id)
             && (cpu.mode.is_64bit() || cpu.in_code_limit(block))
         {
-            let Some(second) = block.second_page else { return Ok(id) };
+            let Some(second) = block.second_page() else { return Ok(id) };
             let next = next_page(cpu.mode, gva);
             if self.fetch_page(cpu, next)? == Some(second) {
                 return Ok(id);
@@ -360,23 +334,22 @@ impl Interpreter {
         let mode = cpu.mode;
         let in_page = (PAGE_SIZE - (gva & !PAGE_MASK)) as usize;
         let limit = cpu.bytes_to_code_limit();
-        let mut bytes = vec![0; in_page.min(MAX_BLOCK_BYTES).min(limit)];
+        let mut bytes = [0; MAX_BLOCK_BYTES + MAX_INSTRUCTION];
+        let mut len = in_page.min(MAX_BLOCK_BYTES).min(limit);
         if let Some(start) = start {
-            cpu.mark_code(start, 1);
-            cpu.memory.read_slice_at(start, &mut bytes);
+            cpu.memory.read_slice_at(start, &mut bytes[..len]);
         } else {
-            bytes.truncate(MAX_INSTRUCTION.min(in_page));
+            len = len.min(MAX_INSTRUCTION);
             let at = cpu.translate(Gva(gva), Access::Fetch, cpu.current_table())?.gpa;
-            cpu.read_physical(at, &mut bytes);
+            cpu.read_physical(at, &mut bytes[..len]);
         }
-        let model = Arc::clone(&cpu.model);
-        let mut ops: Vec<Op> = Vec::new();
+        self.ops.clear();
         let mut at = 0;
-        while ops.len() < MAX_BLOCK_OPS && at + MAX_INSTRUCTION <= MAX_BLOCK_BYTES {
-            match decode::decode(&bytes[at..], mode, at as u8, &model) {
+        while self.ops.len() < MAX_BLOCK_OPS && at + MAX_INSTRUCTION <= MAX_BLOCK_BYTES {
+            match decode::decode(&bytes[at..len], mode, at as u8, &cpu.model) {
                 Decoded::Op(op) => {
                     at = usize::from(op.end);
-                    ops.push(op);
+                    self.ops.push(op);
                     if op.flags & Op::ENDS_BLOCK != 0 || start.is_none() {
                         break;
                     }
@@ -385,41 +358,70 @@ impl Interpreter {
             }
         }
         let mut second_page = None;
-        if ops.is_empty() {
+        if self.ops.is_empty() {
             // The first instruction crosses into the next page, or the limit.
-            if bytes.len() == limit && limit < in_page {
+            if len == limit && limit < in_page {
                 return Err(Exception::GP0);
             }
-            let next = gva.wrapping_add(bytes.len() as u64) & mode.rip_mask();
-            let want = (MAX_INSTRUCTION - bytes.len().min(MAX_INSTRUCTION)).min(limit - bytes.len());
-            let mut rest = vec![0; want];
+            let next = gva.wrapping_add(len as u64) & mode.rip_mask();
+            let whole = len + (MAX_INSTRUCTION - len.min(MAX_INSTRUCTION)).min(limit - len);
+            let rest = &mut bytes[len..whole];
             second_page = self.fetch_page(cpu, next)?;
             match second_page {
-                Some(second) => {
-                    cpu.mark_code(second, 1);
-                    cpu.memory.read_slice_at(second, &mut rest);
-                }
+                Some(second) => cpu.memory.read_slice_at(second, rest),
                 None => {
                     let at = cpu.translate(Gva(next), Access::Fetch, cpu.current_table())?.gpa;
-                    cpu.read_physical(at, &mut rest);
+                    cpu.read_physical(at, rest);
                 }
             }
-            bytes.extend_from_slice(&rest);
-            match decode::decode(&bytes, mode, 0, &model) {
-                Decoded::Op(op) => ops.push(op),
+            match decode::decode(&bytes[..whole], mode, 0, &cpu.model) {
+                Decoded::Op(op) => self.ops.push(op),
                 Decoded::MoreBytes => return Err(Exception::GP0),
             }
         }
-        bytes.truncate(ops[ops.len() - 1].end.into());
-        let whole = second_page.is_some() || bytes.len() <= in_page;
-        let cacheable = whole && start.is_some_and(|start| cpu.is_code(start, second_page, &bytes));
+        let code = &bytes[..self.ops.last().map_or(0, |op| op.end.into())];
+        let whole = second_page.is_some() || code.len() <= in_page;
+        let cacheable = whole && start.is_some_and(|start| cpu.is_code(start, second_page, code));
         // Code outside RAM gets a key of its own that is dropped again at once.
         let key = start.filter(|_| cacheable).unwrap_or(UNCACHED);
         if !cacheable {
             self.cache.invalidate(UNCACHED, 1);
         }
-        Ok(self.cache.insert(Block::new(ops, key, second_page, mode)))
+        Ok(self.cache.insert(Block::new(&self.ops, key, second_page, mode)))
     }
+}
+
+/// Runs at most `left` ops of a block.
+#[inline(always)]
+fn execute(cpu: &mut Cpu, block: &Block, left: u64) -> Result<(), Exception> {
+    let base = cpu.state.rip;
+    cpu.state.regs[REG_BLOCK as usize] = base;
+    cpu.leave_block = false;
+    let mask = cpu.mode.rip_mask();
+    let count = if left < block.ops.len() as u64 { left as usize } else { block.ops.len() };
+    let ops = &block.ops[..count];
+    // Branches overwrite this; everything else falls through to it.
+    cpu.state.rip = base.wrapping_add(u64::from(ops[count - 1].end)) & mask;
+    let mut done = 0;
+    for op in ops {
+        cpu.op_index = done;
+        if let Err(fault) = (op.run)(cpu, op) {
+            cpu.op_index = 0;
+            cpu.state.retired += u64::from(done);
+            cpu.state.rip = base.wrapping_add(u64::from(op.end) - u64::from(op.len)) & mask;
+            return Err(fault);
+        }
+        done += 1;
+        if cpu.leave_block {
+            break;
+        }
+    }
+    cpu.op_index = 0;
+    cpu.state.retired = cpu.state.retired.wrapping_add(u64::from(done));
+    if (done as usize) < count {
+        cpu.state.rip = base.wrapping_add(u64::from(ops[done as usize - 1].end)) & mask;
+    }
+    Ok(())
 }
 
 /// Faults in a row, or entries of one string instruction, before a run ends.

@@ -1,18 +1,19 @@
 //! Compiled blocks: where their code is, how they are found, how they go.
 
 mod buffer;
+mod compiled;
 mod targets;
 
 pub use buffer::CodeBuffer;
+pub use compiled::{BlockId, Compiled, Key, key_at, neighbour};
 pub use targets::{TARGET_HASH, TARGET_SHIFT, TARGETS, Target, target_of, target_slot};
 
 use crate::ir::PAGE;
-use crate::lift::RELATIVE;
+use compiled::{NOWHERE, hash_of};
 use glassbox_cpu::compiled::layout;
-use glassbox_cpu::{AddressMap as Map, Block, Cpu, Op};
-use glassbox_memory::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
+use glassbox_cpu::{Block, Cpu, IdTable};
+use glassbox_memory::{AddressMap as Map, PAGE_MASK, PAGE_SHIFT};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A region of the code buffer has about this size: emptying one takes no longer
 /// than a millisecond or two.
@@ -29,69 +30,6 @@ const RESTLESS: u32 = 16;
 /// Entries into a block that begin it, doubled with each step.
 const RESTLESS_HEAT: u16 = 64;
 
-/// What a block is known by: address in the code segment, or in the page
-/// [where blocks run wherever that is](crate::lift::Mode::is_relative); RAM offset; and the number of the [code key](glassbox_cpu::compiled::CodeKey).
-pub type Key = (u64, u64, u8);
-
-/// The key of the code at CS:RIP, which is at RAM offset `start`.
-pub fn key_at(cpu: &Cpu, start: u64) -> Key {
-    let relative = RELATIVE && cpu.mode().is_64bit();
-    let rip = if relative { cpu.state.rip & !PAGE_MASK } else { cpu.state.rip };
-    (rip, start, cpu.code_key().number())
-}
-
-/// The key of the code at `to` if that is on the same page as that of `key`, however the
-/// page is mapped and wherever the code segment begins.
-pub fn neighbour(key: Key, to: u64) -> Option<Key> {
-    let start = key.1.wrapping_add(to.wrapping_sub(key.0));
-    (start >> PAGE_SHIFT == key.1 >> PAGE_SHIFT).then_some((to, start, key.2))
-}
-
-/// One compiled block.
-pub struct Compiled {
-    /// What it is known by.
-    pub key: Key,
-    /// Bytes of guest code.
-    pub len: u64,
-    /// RAM offset of the page that it runs into.
-    pub second: Option<u64>,
-    /// Host address of its first instruction.
-    pub code: usize,
-    /// Host address of the exit that a dead block's entry jumps to.
-    pub dead: usize,
-    /// What the code refers to.
-    pub ops: Arc<[Op]>,
-    /// Number of the nest whose code it is part of; 0 is none.
-    pub nest: u32,
-    /// How often it was the next to run when compiled code stopped.
-    pub samples: u16,
-    /// It was dropped, or has a successor: nothing finds it any more.
-    pub gone: bool,
-}
-
-impl Compiled {
-    /// RAM offset of its first byte.
-    pub fn start(&self) -> u64 {
-        self.key.1
-    }
-
-    /// The pages of RAM that it is in.
-    fn pages(&self) -> impl Iterator<Item = u64> {
-        [Some(self.start()), self.second].into_iter().flatten().map(|offset| offset >> PAGE_SHIFT)
-    }
-
-    fn touches(&self, start: u64, len: u64) -> bool {
-        let meets = |at: u64, bytes: u64| at < start + len && start < at + bytes;
-        match self.second {
-            None => meets(self.start(), self.len),
-            Some(second) => {
-                let in_page = PAGE_SIZE - (self.start() & !PAGE_MASK);
-                meets(self.start(), in_page) || meets(second, self.len.saturating_sub(in_page))
-            }
-        }
-    }
-}
-
 /// Takes blocks out of a page's list.
 fn unlist(by_page: &mut Map<u64, Vec<BlockId>>, page: u64, is_gone: impl Fn(&BlockId) -> bool) {
     if let Some(ids) = by_page.get_mut(&page) {
@@ -99,25 +37,6 @@ fn unlist(by_page: &mut Map<u64, Vec<BlockId>>, page: u64, is_gone: impl Fn(&Blo
         if ids.is_empty() {
             by_page.remove(&page);
         }
-    }
-}
-
-/// Which block: its region, and its number there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockId {
-    region: u32,
-    number: u32,
-}
-
-impl BlockId {
-    /// As one word.
-    fn word(self) -> u64 {
-        u64::from(self.region) << 32 | u64::from(self.number)
-    }
-
-    /// The reverse: of any word.
-    fn of(word: u64) -> Self {
-        Self { region: (word >> 32) as u32, number: word as u32 }
     }
 }
 
@@ -130,6 +49,8 @@ struct Region {
     blocks: Vec<Compiled>,
     /// Where that is, for searches: close together.
     starts: Vec<usize>,
+    /// For each page of the code, the first block that begins there or behind.
+    pages: Vec<usize>,
     /// Jumps of other regions that lead here.
     incoming: Vec<Incoming>,
     /// Counts how often it was emptied.
@@ -152,7 +73,8 @@ pub struct Blocks {
     regions: Vec<Region>,
     /// The region being filled.
     current: usize,
-    by_key: Map<Key, BlockId>,
+    /// Which block has a key.
+    by_key: IdTable,
     by_page: Map<u64, Vec<BlockId>>,
     /// How often compiled code of a page was overwritten.
     overwritten: Map<u64, u32>,
@@ -165,7 +87,7 @@ impl Blocks {
         Self {
             regions: Vec::new(),
             current: 0,
-            by_key: Map::default(),
+            by_key: IdTable::default(),
             by_page: Map::default(),
             overwritten: Map::default(),
             targets: vec![Target::default(); TARGETS]
@@ -208,13 +130,12 @@ impl Blocks {
         let blocks = std::mem::take(&mut region.blocks);
         let incoming = std::mem::take(&mut region.incoming);
         region.starts.clear();
+        region.pages.clear();
         let code = region.code.clone();
-        for block in &blocks {
-            if self.by_key.get(&block.key).is_some_and(|id| id.region as usize == which) {
-                self.by_key.remove(&block.key);
-            }
+        for (number, block) in blocks.iter().enumerate() {
+            self.by_key.remove(hash_of(block.key()), BlockId::new(which, number).0);
             for page in block.pages() {
-                unlist(&mut self.by_page, page, |id| id.region as usize == which);
+                unlist(&mut self.by_page, page, |id| id.region() == which);
             }
         }
         for target in self.targets.iter_mut().filter(|target| code.contains(&(target.code as usize))) {
@@ -235,7 +156,7 @@ impl Blocks {
 
     /// Whether the code at `at` goes together with a block.
     pub fn goes_with(&self, at: usize, id: BlockId) -> bool {
-        self.regions[id.region as usize].code.contains(&at)
+        self.regions[id.region()].code.contains(&at)
     }
 
     /// The jump at `site`, which was `was` before, leads to a block of another region.
@@ -243,11 +164,14 @@ impl Blocks {
         let Some(from) = self.region_at(site) else { return };
         let epoch = self.regions[from].epoch;
         let incoming = Incoming { site, was, from: from as u32, epoch };
-        self.regions[to.region as usize].incoming.push(incoming);
+        self.regions[to.region()].incoming.push(incoming);
     }
 
     fn region_at(&self, at: usize) -> Option<usize> {
-        self.regions.iter().position(|region| region.code.contains(&at))
+        let first = &self.regions.first()?.code;
+        // All have the same size, but the last, which may be larger.
+        let number = (at.wrapping_sub(first.start) / first.len().max(1)).min(self.regions.len() - 1);
+        self.regions[number].code.contains(&at).then_some(number)
     }
 
     /// Host address of the table of targets.
@@ -257,30 +181,30 @@ impl Blocks {
 
     /// The block of a key.
     pub fn find(&self, key: Key) -> Option<BlockId> {
-        self.by_key.get(&key).copied()
+        self.by_key.find(hash_of(key), |id| self.get(BlockId(id)).key() == key).map(BlockId)
     }
 
     /// The same for the interpreter's `block`, which keeps a note of it: another block may
     /// be what that names by now.
     pub fn find_noted(&self, key: Key, block: &Block) -> Option<BlockId> {
-        let id = BlockId::of(block.note.get());
-        let noted = self.regions.get(id.region as usize).and_then(|r| r.blocks.get(id.number as usize));
-        if noted.is_some_and(|noted| !noted.gone && noted.key == key) {
+        let id = BlockId(block.note.get());
+        let noted = self.regions.get(id.region()).and_then(|region| region.blocks.get(id.number()));
+        if noted.is_some_and(|noted| noted.key() == key) {
             return Some(id);
         }
         let id = self.find(key)?;
-        block.note.set(id.word());
+        block.note.set(id.0);
         Some(id)
     }
 
     /// A block.
     pub fn get(&self, id: BlockId) -> &Compiled {
-        &self.regions[id.region as usize].blocks[id.number as usize]
+        &self.regions[id.region()].blocks[id.number()]
     }
 
     /// Counts that a block was the next to run when compiled code stopped.
     pub fn sample(&mut self, id: BlockId) -> u16 {
-        let block = &mut self.regions[id.region as usize].blocks[id.number as usize];
+        let block = &mut self.regions[id.region()].blocks[id.number()];
         block.samples = block.samples.saturating_add(1);
         block.samples
     }
@@ -295,29 +219,37 @@ impl Blocks {
     /// Takes out a block that has a successor, and returns the host addresses of its
     /// entry and dead exit.
     pub fn retire(&mut self, key: Key) -> Option<(usize, usize)> {
-        let id = self.by_key.remove(&key)?;
-        let block = &mut self.regions[id.region as usize].blocks[id.number as usize];
-        block.gone = true;
+        let id = self.find(key)?;
+        self.by_key.remove(hash_of(key), id.0);
+        let block = &mut self.regions[id.region()].blocks[id.number()];
         for page in block.pages() {
             unlist(&mut self.by_page, page, |other| *other == id);
         }
-        Some((block.code, block.dead))
+        block.start = NOWHERE;
+        Some(block.ends())
     }
 
     /// The block whose code holds the host address `at`.
     pub fn at_code(&self, at: usize) -> Option<&Compiled> {
         let region = &self.regions[self.region_at(at)?];
-        let after = region.starts.partition_point(|start| *start <= at);
+        let page = (at - region.code.start) >> PAGE_SHIFT;
+        let begin = |page: usize| region.pages.get(page).copied().unwrap_or(region.starts.len());
+        let here = begin(page)..begin(page + 1);
+        let after = here.start + region.starts[here].partition_point(|start| *start <= at);
         after.checked_sub(1).map(|index| &region.blocks[index])
     }
 
     /// Adds a block whose code lies behind all others' of the present region.
     pub fn insert(&mut self, block: Compiled) -> BlockId {
         let region = &mut self.regions[self.current];
+        let page = (block.code - region.code.start) >> PAGE_SHIFT;
+        if region.pages.len() <= page {
+            region.pages.resize(page + 1, region.starts.len());
+        }
         region.starts.push(block.code);
         let blocks = &mut region.blocks;
-        let id = BlockId { region: self.current as u32, number: blocks.len() as u32 };
-        self.by_key.insert(block.key, id);
+        let id = BlockId::new(self.current, blocks.len());
+        self.by_key.insert(hash_of(block.key()), id.0);
         for page in block.pages() {
             self.by_page.entry(page).or_default().push(id);
         }
@@ -360,7 +292,7 @@ impl Blocks {
         let page = start >> PAGE_SHIFT;
         let Some(ids) = self.by_page.get_mut(&page) else { return Vec::new() };
         let regions = &self.regions;
-        let block = |id: BlockId| &regions[id.region as usize].blocks[id.number as usize];
+        let block = |id: BlockId| &regions[id.region()].blocks[id.number()];
         let mut dead: Vec<BlockId> = ids.extract_if(.., |id| block(*id).touches(start, len)).collect();
         // The blocks of a nest jump to each other where nothing can be patched.
         let nests: Vec<u32> = dead.iter().map(|id| block(*id).nest).filter(|nest| *nest != 0).collect();
@@ -379,15 +311,13 @@ impl Blocks {
         }
         let mut entries = Vec::new();
         for id in dead {
-            let block = &mut self.regions[id.region as usize].blocks[id.number as usize];
-            block.gone = true;
-            if self.by_key.get(&block.key) == Some(&id) {
-                self.by_key.remove(&block.key);
-            }
+            let block = &mut self.regions[id.region()].blocks[id.number()];
+            self.by_key.remove(hash_of(block.key()), id.0);
             for other in block.pages().filter(|other| *other != page) {
                 unlist(&mut self.by_page, other, |listed| *listed == id);
             }
-            entries.push((block.code, block.dead));
+            block.start = NOWHERE;
+            entries.push(block.ends());
         }
         entries
     }
@@ -397,6 +327,7 @@ impl Blocks {
         for region in &mut self.regions {
             region.blocks.clear();
             region.starts.clear();
+            region.pages.clear();
             region.incoming.clear();
             region.epoch = region.epoch.wrapping_add(1);
         }
@@ -411,19 +342,12 @@ impl Blocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn block(rip: u64, code: usize) -> Compiled {
-        Compiled {
-            key: (rip, rip, 0),
-            len: 4,
-            second: None,
-            code,
-            dead: code + 8,
-            ops: Arc::default(),
-            nest: 0,
-            samples: 0,
-            gone: false,
-        }
+        let mut block = Compiled::new((rip, rip, 0), None, Arc::default(), code, code + 8);
+        block.len = 4;
+        block
     }
 
     #[test]
@@ -457,7 +381,7 @@ mod tests {
     fn a_note_of_a_block_that_is_gone_leads_to_its_successor() {
         let mut blocks = Blocks::new();
         let code = blocks.divide(0x10_0000..0x10_0000 + LEAST_REGIONS * REGION);
-        let interpreted = Block::new(Vec::new(), 0x1000, None, glassbox_cpu::Mode::default());
+        let interpreted = Block::new(&[], 0x1000, None, glassbox_cpu::Mode::default());
         let key = (0x1000, 0x1000, 0);
         blocks.insert(block(0x2000, code.start));
         // What is noted at first names another block.

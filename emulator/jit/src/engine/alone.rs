@@ -21,9 +21,9 @@ impl Jit {
     /// not be delivered on the way is taken for granted.
     pub fn execute(&mut self, cpu: &mut Cpu, count: usize) -> Result<(), Exception> {
         let block = self.interpreter.block_at(cpu)?;
-        let (start, second, mode) = (block.start, block.second_page, block.mode);
+        let (start, second, mode) = (block.start, block.second_page(), block.mode);
         let count = count.min(block.ops.len());
-        let block = Block::new(block.ops[..count].to_vec(), start, second, mode);
+        let block = Block::new(&block.ops[..count], start, second, mode);
         cpu.fault_chain.clear();
         if !self.tier1.run_alone(cpu, &block) {
             return self.interpreter.run_block(cpu, count as u64);

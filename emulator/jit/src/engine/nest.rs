@@ -10,7 +10,8 @@ use crate::emit::Part;
 use crate::ir::Code;
 use crate::lift::{Mode, Source, lift};
 use crate::opt::optimise;
-use glassbox_cpu::{AddressMap, Cpu, Op};
+use glassbox_cpu::{Cpu, Op};
+use glassbox_memory::AddressMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,7 +53,7 @@ impl Tier1 {
             return None;
         }
         let began = Instant::now();
-        let key = self.blocks.get(id).key;
+        let key = self.blocks.get(id).key();
         let members = self.nest_around(cpu, key, mode)?;
         let known =
             members.iter().map(|member| self.blocks.find(member.key).map(|id| self.blocks.get(id).nest));
@@ -105,7 +106,7 @@ impl Tier1 {
     /// A compiled block lifted again, if it can be part of a nest.
     fn member(&mut self, key: Key, cpu: &Cpu, mode: Mode) -> Option<Member> {
         let block = self.blocks.get(self.blocks.find(key)?);
-        if block.second.is_some() {
+        if block.second().is_some() {
             return None;
         }
         let ops = Arc::clone(&block.ops);
@@ -139,17 +140,9 @@ impl Tier1 {
             if let Some((code, dead)) = self.blocks.retire(member.key) {
                 self.bury(code, dead);
             }
-            let id = self.blocks.insert(Compiled {
-                key: member.key,
-                len: member.bytes.len() as u64,
-                second: None,
-                code: base + entry.at,
-                dead: base + entry.dead,
-                ops: Arc::clone(&member.ops),
-                nest: self.number as u32,
-                samples: self.patience,
-                gone: false,
-            });
+            let (code, dead) = (base + entry.at, base + entry.dead);
+            let block = Compiled::new(member.key, None, Arc::clone(&member.ops), code, dead);
+            let id = self.blocks.insert(block.of_nest(self.number as u32, self.patience));
             if member.key == key {
                 found = Some(id);
             }

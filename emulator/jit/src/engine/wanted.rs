@@ -18,7 +18,7 @@ pub struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     pub fn new(cpu: &Cpu, block: &Block, ops: &'a [Op], mode: Mode) -> Self {
-        Self { ops, mode, key: key_at(cpu, block.start), second: block.second_page }
+        Self { ops, mode, key: key_at(cpu, block.start), second: block.second_page() }
     }
 
     pub fn source<'b>(&self, bytes: &'b [u8]) -> Source<'b>

@@ -3,7 +3,8 @@
 //! translate them by [`Native::code`], or have them interpreted.
 
 use crate::ir::{FlagSet, NONE, Reg, flags};
-use glassbox_cpu::{AddressMap, Op};
+use glassbox_cpu::Op;
+use glassbox_memory::AddressMap;
 use iced_x86::{Code, CpuidFeature, Instruction, InstructionInfoFactory, Mnemonic, OpAccess};
 use iced_x86::{OpCodeOperandKind as Kind, OpKind, RflagsBits};
 

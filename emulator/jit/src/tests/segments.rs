@@ -148,7 +148,7 @@ fn instruction(guest: Guest, random: &mut Random, cpu: &mut Cpu) -> Vec<u8> {
         if !goes_on(block) {
             continue;
         }
-        let block = Block::new(block.ops[..1].to_vec(), block.start, None, block.mode);
+        let block = Block::new(&block.ops[..1], block.start, None, block.mode);
         let Some(mode) = lift_mode(cpu, &block) else { continue };
         let source = Source { bytes: &bytes, ops: &block.ops, rip: cpu.state.rip, mode };
         let mut code = Code::default();

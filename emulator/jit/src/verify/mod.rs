@@ -224,7 +224,7 @@ impl Checked {
                 return None;
             }
             undo(cpu, before, &trial);
-            let cut = Block::new(block.ops[..n].to_vec(), block.start, block.second_page, block.mode);
+            let cut = Block::new(&block.ops[..n], block.start, block.second_page(), block.mode);
             if !self.tier1.run_alone(cpu, &cut) {
                 return None;
             }
