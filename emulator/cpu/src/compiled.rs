@@ -18,8 +18,8 @@ use std::mem::offset_of;
 pub struct CompiledContext {
     /// Host address of RAM offset 0.
     pub ram: usize,
-    /// Host address of the [bits that say](glassbox_memory::GuestMemory::code_lines) where
-    /// code is.
+    /// The [bits that say](glassbox_memory::GuestMemory::code_lines) where code is, by host
+    /// address.
     pub code_lines: usize,
     /// Host address of the attention flag, a byte.
     pub attention: usize,
@@ -303,7 +303,7 @@ impl CompiledContext {
 
     pub(crate) fn new(memory: &glassbox_memory::GuestMemory, signals: &std::sync::Arc<CpuSignals>) -> Self {
         let attention = std::sync::Arc::as_ptr(signals) as usize + CpuSignals::ATTENTION_OFFSET;
-        let (ram, code_lines) = (memory.host_base() as usize, memory.code_lines());
+        let (ram, code_lines) = (memory.host_address(0) as usize, memory.code_lines());
         Self { ram, code_lines, attention, host_mxcsr: 0x1F80, ..Self::default() }
     }
 }
@@ -326,7 +326,7 @@ impl Cpu {
         let gva = self.code_address();
         let entry = self.tlb.entry(gva);
         if entry.exec == self.tlb.tag(gva) {
-            return Some(gva.wrapping_add(entry.addend));
+            return Some(self.ram_offset(entry, gva));
         }
         if self.mode.is_64bit() && !self.is_canonical(gva) {
             return None;

@@ -367,9 +367,16 @@ impl GuestMemory {
         self.inner.ram.copy(from, to, len);
     }
 
-    /// The host address of RAM offset 0, for compiled code.
-    pub fn host_base(&self) -> *mut u8 {
-        self.inner.ram.base()
+    /// The host address of a RAM offset, for compiled code.
+    #[inline(always)]
+    pub fn host_address(&self, offset: u64) -> u64 {
+        (self.inner.ram.base() as u64).wrapping_add(offset)
+    }
+
+    /// The reverse: of any number, so that what it gives may be no offset in RAM.
+    #[inline(always)]
+    pub fn offset_of(&self, host_address: u64) -> u64 {
+        host_address.wrapping_sub(self.inner.ram.base() as u64)
     }
 
     /// Bytes in the host mapping.
@@ -404,10 +411,11 @@ impl GuestMemory {
         offset < self.inner.ram_size && self.has_code(offset)
     }
 
-    /// The host address of the bits that say which lines hold code, one for each 64 bytes
-    /// from RAM offset 0 on: for compiled code.
+    /// Where the bits that say which lines hold code would begin if the first were that
+    /// of host address 0: there is one for each 64 bytes. For compiled code.
     pub fn code_lines(&self) -> usize {
-        self.inner.code.lines()
+        // RAM is whole pages of the host's: what is shifted out is 0.
+        self.inner.code.lines().wrapping_sub(self.host_address(0) as usize >> 9)
     }
 
     /// Whether `len` bytes of one page of RAM may be written without telling anybody

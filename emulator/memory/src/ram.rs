@@ -43,7 +43,8 @@ atomic!(u64, AtomicU64);
 /// One anonymous host mapping, zeroed and committed by the host on first touch.
 #[derive(Debug)]
 pub(crate) struct HostRam {
-    map: MmapRaw,
+    /// Unmaps when it is dropped.
+    _map: MmapRaw,
     base: *mut u8,
     len: u64,
 }
@@ -60,7 +61,7 @@ impl HostRam {
         let size = usize::try_from(len).map_err(std::io::Error::other)?;
         let map = MmapRaw::from(MmapOptions::new().len(size).map_anon()?);
         let base = map.as_mut_ptr();
-        Ok(Self { map, base, len })
+        Ok(Self { _map: map, base, len })
     }
 
     pub fn len(&self) -> u64 {
@@ -68,8 +69,9 @@ impl HostRam {
     }
 
     /// The first byte of the mapping, for code that is compiled against it.
+    #[inline(always)]
     pub fn base(&self) -> *mut u8 {
-        self.map.as_mut_ptr()
+        self.base
     }
 
     #[inline(always)]

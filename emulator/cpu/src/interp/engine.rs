@@ -263,7 +263,7 @@ impl Interpreter {
         let gva = cpu.code_address();
         let entry = cpu.tlb.entry(gva);
         let fetchable = entry.exec == cpu.tlb.tag(gva);
-        let start = gva.wrapping_add(entry.addend);
+        let start = cpu.ram_offset(entry, gva);
         // The link saves the search. What it leads to may be another block by now: it is
         // the right one if it is what the TLB entry above says is to run.
         if let Some(id) = self.cache.successor(self.last, cpu.state.rip)
@@ -450,13 +450,13 @@ impl Cpu {
     #[inline(always)]
     fn fetches(&self, gva: u64, offset: u64) -> bool {
         let entry = self.tlb.entry(gva);
-        entry.exec == self.tlb.tag(gva) && gva.wrapping_add(entry.addend) == offset
+        entry.exec == self.tlb.tag(gva) && self.ram_offset(entry, gva) == offset
     }
 
     /// Notes that `len` bytes at RAM offset `at` are code, which is not written to unseen.
     pub(crate) fn mark_code(&mut self, at: u64, len: u64) {
         if self.memory.mark_code(at, len) {
-            self.tlb.protect_ram_page(at);
+            self.tlb.protect_page(self.memory.host_address(at));
         }
     }
 

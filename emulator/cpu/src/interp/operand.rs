@@ -171,7 +171,7 @@ impl Cpu {
         let entry = self.tlb.entry(gva);
         let tag = self.tlb.tag(gva.wrapping_add(size - 1));
         if entry.write == tag && !self.slow_access {
-            let at = gva.wrapping_add(entry.addend);
+            let at = self.ram_offset(entry, gva);
             let old = self.memory.read(at);
             self.memory.write(at, change(old));
             return Ok(old);

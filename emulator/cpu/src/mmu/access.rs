@@ -1,6 +1,6 @@
 //! The fast paths of loads and stores, and operand access for instructions.
 
-use super::tlb::Table;
+use super::tlb::{Entry, Table};
 use super::walk::Access;
 use crate::op::Op;
 use crate::state::{REG_BLOCK, SEG_FLAT};
@@ -32,6 +32,12 @@ impl Cpu {
         }
     }
 
+    /// The RAM offset of `gva`, by the entry that translates it.
+    #[inline(always)]
+    pub(crate) fn ram_offset(&self, entry: &Entry, gva: u64) -> u64 {
+        self.memory.offset_of(gva.wrapping_add(entry.addend))
+    }
+
     // --- linear addresses, rights of the current privilege level ---
 
     /// Loads from a linear address. `seg` (0 to 7) only decides between #GP and #SS.
@@ -40,7 +46,7 @@ impl Cpu {
         let entry = self.tlb.entry(gva);
         let last = gva.wrapping_add(size_of::<T>() as u64 - 1);
         if entry.read == self.tlb.tag(last) && !self.slow_access {
-            Ok(self.memory.read(gva.wrapping_add(entry.addend)))
+            Ok(self.memory.read(self.ram_offset(entry, gva)))
         } else {
             self.load_slow(seg, gva)
         }
@@ -52,7 +58,7 @@ impl Cpu {
         let entry = self.tlb.entry(gva);
         let last = gva.wrapping_add(size_of::<T>() as u64 - 1);
         if entry.write == self.tlb.tag(last) && !self.slow_access {
-            self.memory.write(gva.wrapping_add(entry.addend), value);
+            self.memory.write(self.ram_offset(entry, gva), value);
             Ok(())
         } else {
             self.store_slow(seg, gva, value)

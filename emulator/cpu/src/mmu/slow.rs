@@ -32,7 +32,7 @@ impl Cpu {
         let entry = self.tlb.entry(gva);
         let last = gva.wrapping_add(size_of::<T>() as u64 - 1);
         if entry.write == self.tlb.tag(last) ^ BESIDE_CODE && !self.slow_access {
-            let offset = gva.wrapping_add(entry.addend);
+            let offset = self.ram_offset(entry, gva);
             if self.memory.is_beside_code(offset, size_of::<T>() as u64) {
                 self.memory.write(offset, value);
                 return Ok(());
@@ -43,10 +43,9 @@ impl Cpu {
 
     /// Loads with the rights of `table`.
     pub(crate) fn load_as<T: Pod>(&mut self, table: Table, seg: u8, gva: u64) -> Result<T, Exception> {
-        let entry = self.tlb.entry_mut(table, gva);
-        let (read, addend) = (entry.read, entry.addend);
-        if read == self.tlb.tag(gva.wrapping_add(size_of::<T>() as u64 - 1)) && !self.slow_access {
-            return Ok(self.memory.read(gva.wrapping_add(addend)));
+        let entry = *self.tlb.entry_mut(table, gva);
+        if entry.read == self.tlb.tag(gva.wrapping_add(size_of::<T>() as u64 - 1)) && !self.slow_access {
+            return Ok(self.memory.read(self.ram_offset(&entry, gva)));
         }
         let mut value = T::zeroed();
         self.read_linear(table, seg, gva, bytemuck::bytes_of_mut(&mut value))?;
@@ -61,10 +60,9 @@ impl Cpu {
         gva: u64,
         value: T,
     ) -> Result<(), Exception> {
-        let entry = self.tlb.entry_mut(table, gva);
-        let (write, addend) = (entry.write, entry.addend);
-        if write == self.tlb.tag(gva.wrapping_add(size_of::<T>() as u64 - 1)) && !self.slow_access {
-            self.memory.write(gva.wrapping_add(addend), value);
+        let entry = *self.tlb.entry_mut(table, gva);
+        if entry.write == self.tlb.tag(gva.wrapping_add(size_of::<T>() as u64 - 1)) && !self.slow_access {
+            self.memory.write(self.ram_offset(&entry, gva), value);
             return Ok(());
         }
         self.write_linear(table, seg, gva, bytemuck::bytes_of(&value))
@@ -169,7 +167,7 @@ impl Cpu {
             }
             return Ok(found);
         };
-        let tag = self.tlb.tag(gva.0);
+        let (tag, at) = (self.tlb.tag(gva.0), self.memory.host_address(backing.offset));
         if access == Access::Write {
             // Who watches the page for writes is told now, not at each of them.
             self.memory.mark_dirty(backing.offset, 1);
@@ -180,7 +178,7 @@ impl Cpu {
         let readable = access != Access::Fetch || self.readable_beside_fetch(table, gva);
         self.tlb.note_size(gva.0, found.shift);
         if may_write {
-            self.tlb.note_writable(backing.offset);
+            self.tlb.note_writable(at);
         }
         let entry = Entry {
             read: if readable { tag } else { 0 },
@@ -191,7 +189,7 @@ impl Cpu {
                 false => 0,
             },
             exec: if found.executable { tag } else { 0 },
-            addend: backing.offset.wrapping_sub(gva.0),
+            addend: at.wrapping_sub(gva.0),
         };
         self.tlb.replace(table, gva.0, entry);
         Ok(found)
@@ -308,7 +306,7 @@ impl Cpu {
         let entry = *self.tlb.entry(gva);
         let last = gva.wrapping_add(size as u64 - 1);
         let offset = if entry.write == self.tlb.tag(last) && !self.slow_access {
-            gva.wrapping_add(entry.addend)
+            self.ram_offset(&entry, gva)
         } else {
             let parts = self.parts(self.current_table(), seg, gva, size, Access::Write)?;
             let backing = self.memory.lookup(parts[0].gpa);
@@ -378,7 +376,7 @@ impl Cpu {
         let usable = |cpu: &Self| {
             let entry = cpu.tlb.entry(gva);
             let tag = if access == Access::Write { entry.write } else { entry.read };
-            (tag == cpu.tlb.tag(gva)).then(|| gva.wrapping_add(entry.addend))
+            (tag == cpu.tlb.tag(gva)).then(|| cpu.ram_offset(entry, gva))
         };
         usable(self).or_else(|| {
             // A fault is raised by the ordinary path, which comes next.

@@ -48,7 +48,7 @@ pub struct Entry {
     pub write: u64,
     /// Page | generation if instructions may be fetched.
     pub exec: u64,
-    /// RAM offset minus linear address.
+    /// Host address minus linear address.
     pub addend: u64,
 }
 
@@ -78,7 +78,7 @@ pub struct Tlb {
     /// filled: INVLPG of a page there drops all its 4 KiB pieces.
     large: Box<[u64; 64]>,
     huge: Box<[u64; 64]>,
-    /// Hashed set of the RAM pages that any entry may be able to write.
+    /// Hashed set of the host pages that any entry may be able to write.
     writable: Box<[u64; PAGE_WORDS]>,
     /// Hashed set of the linear pages that fetches may have been translated for.
     fetchable: Box<[u64; PAGE_WORDS]>,
@@ -274,11 +274,11 @@ impl Tlb {
         }
     }
 
-    /// Takes write permission from every entry that maps the RAM page at
-    /// `offset`: it now holds cached code.
-    pub fn protect_ram_page(&mut self, offset: u64) {
-        let page = offset & PAGE_MASK;
-        let (word, bit) = page_bit(offset);
+    /// Takes write permission from every entry that leads to the page at host address
+    /// `at`: it now holds cached code.
+    pub fn protect_page(&mut self, at: u64) {
+        let page = at & PAGE_MASK;
+        let (word, bit) = page_bit(at);
         self.owner = 0;
         if self.writable[word] & bit == 0 {
             return;
@@ -294,10 +294,10 @@ impl Tlb {
         }
     }
 
-    /// Notes that an entry gets the right to write the RAM page at `offset`.
+    /// Notes that an entry gets the right to write the page at host address `at`.
     #[inline(always)]
-    pub fn note_writable(&mut self, offset: u64) {
-        let (word, bit) = page_bit(offset);
+    pub fn note_writable(&mut self, at: u64) {
+        let (word, bit) = page_bit(at);
         self.writable[word] |= bit;
     }
 
@@ -324,7 +324,7 @@ fn slot(gva: u64) -> usize {
     (gva >> PAGE_SHIFT) as usize & (ENTRIES - 1)
 }
 
-/// Where the page of a RAM offset or a linear address is in a hashed set of pages.
+/// Where the page of a host or a linear address is in a hashed set of pages.
 #[inline(always)]
 fn page_bit(at: u64) -> (usize, u64) {
     let page = (at >> PAGE_SHIFT) as usize;

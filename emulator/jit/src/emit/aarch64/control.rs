@@ -52,10 +52,11 @@ impl Emitter<'_> {
         self.rrr(op::ADD, true, INDEX, TABLE, INDEX);
         self.constant(OTHER, linear);
         self.rrr(op::ORR, true, OTHER, OTHER, GENERATION);
-        let found = [(layout::ENTRY_EXEC, None), (layout::ENTRY_ADDEND, Some(offset.wrapping_sub(linear)))];
-        for (field, wanted) in found {
-            if let Some(wanted) = wanted {
-                self.constant(OTHER, wanted);
+        for field in [layout::ENTRY_EXEC, layout::ENTRY_ADDEND] {
+            if field == layout::ENTRY_ADDEND {
+                self.load_field(Size::B64, VALUE, layout::RAM);
+                self.constant(OTHER, offset.wrapping_sub(linear));
+                self.rrr(op::ADD, true, OTHER, OTHER, VALUE);
             }
             self.load_at(Size::B64, VALUE, INDEX, field);
             self.rrr(op::SUB, true, VALUE, VALUE, OTHER);

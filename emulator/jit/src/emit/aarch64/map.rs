@@ -18,8 +18,6 @@ pub const OTHER: u8 = 3;
 pub const THIRD: u8 = 5;
 /// Host address of the current TLB table.
 pub const TABLE: u8 = 16;
-/// Host address of RAM offset 0.
-pub const RAM: u8 = 17;
 /// Instructions left before the budget is used up.
 pub const FUEL: u8 = 25;
 /// See [`glassbox_cpu::compiled::CompiledContext::adjust`].

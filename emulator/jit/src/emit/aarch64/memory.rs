@@ -9,7 +9,7 @@
 //! other threads wrote is seen behind a lock of theirs.
 
 use super::encode::{By, Field, op};
-use super::map::{ADDRESS, GENERATION, INDEX, OTHER, RAM, TABLE, VALUE, host};
+use super::map::{ADDRESS, GENERATION, INDEX, OTHER, TABLE, VALUE, host};
 use super::{Emitter, Outline};
 use crate::ir::{Address, NONE, Share, Size};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -75,8 +75,7 @@ impl Emitter<'_> {
         match share {
             Share::Alone if at.checked => {
                 self.probe_segment(at, bytes, write, aligned, slow);
-                self.rrr(op::ADD, true, INDEX, INDEX, ADDRESS);
-                self.cell = Cell { base: RAM, index: INDEX };
+                self.cell = Cell { base: ADDRESS, index: INDEX };
             }
             Share::Alone => {
                 let linear = self.linear(at);
@@ -84,8 +83,7 @@ impl Emitter<'_> {
                     self.check_alignment(linear, bytes, slow);
                 }
                 self.lookup(linear, 0, i64::from(bytes), write, slow);
-                self.rrr(op::ADD, true, INDEX, INDEX, linear);
-                self.cell = Cell { base: RAM, index: INDEX };
+                self.cell = Cell { base: linear, index: INDEX };
             }
             Share::Lead { slot, low, high, write: stores } => {
                 let (miss, resume) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
@@ -94,7 +92,6 @@ impl Emitter<'_> {
                     self.check_alignment(linear, bytes, slow);
                 }
                 self.lookup(linear, i64::from(low), i64::from(high), stores, miss);
-                self.rrr(op::ADD, true, INDEX, INDEX, RAM);
                 self.store_field(Size::B64, INDEX, layout::slot(slot));
                 dynasm!(self.asm; .arch aarch64; =>resume);
                 let outline = Outline::Lookup {
@@ -145,7 +142,7 @@ impl Emitter<'_> {
     }
 
     /// Looks up the page of `linear + low` for an access up to `linear + high`:
-    /// INDEX turns linear addresses into RAM offsets, or it goes to `miss`. Uses
+    /// INDEX turns linear addresses into the host's, or it goes to `miss`. Uses
     /// VALUE and OTHER.
     pub fn lookup(&mut self, linear: u8, low: i64, high: i64, write: bool, miss: DynamicLabel) {
         let tag = if write { layout::ENTRY_WRITE } else { layout::ENTRY_READ };
@@ -174,7 +171,6 @@ impl Emitter<'_> {
         }
         let linear = at.map_or(linear, |at| self.linear(&at));
         self.lookup(linear, 0, i64::from(bytes), write, slow);
-        self.rrr(op::ADD, true, INDEX, INDEX, RAM);
         dynasm!(self.asm; .arch aarch64; b =>back);
     }
 

@@ -169,7 +169,7 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>, emitted: &mut Emitted) -> O
         vectors: Vectors::default(),
         written: 0,
         live: 0,
-        cell: Cell { base: map::RAM, index: map::INDEX },
+        cell: Cell { base: map::ADDRESS, index: map::INDEX },
     };
     e.prologue();
     if let Some(second) = target.second {

@@ -15,7 +15,7 @@ const SIGN: u32 = 63;
 
 impl Emitter<'_> {
     /// One probe in a segment, whose reach it has to lie in: INDEX turns the linear
-    /// address, in ADDRESS, into an offset in RAM.
+    /// address, in ADDRESS, into the host's.
     pub fn probe_segment(&mut self, at: &Address, bytes: u8, write: bool, aligned: bool, slow: DynamicLabel) {
         self.address(ADDRESS, at);
         self.load_field(Size::B64, VALUE, layout::reach(at.seg, write));

@@ -2,7 +2,7 @@
 //! interpreter, and the search for an indirect branch's target.
 #![allow(unsafe_code)]
 
-use super::map::{self, CPU, FUEL, GENERATION, RAM, TABLE};
+use super::map::{self, CPU, FUEL, GENERATION, TABLE};
 use crate::cache::{Blocks, TARGET_HASH, TARGET_SHIFT, Target};
 use crate::emit::reason;
 use crate::ir::CS;
@@ -165,7 +165,6 @@ fn fill(asm: &mut Asm) {
         ; sub X(FUEL), X(FUEL), x4
         ; ldr X(TABLE), [X(CPU), layout::TLB_TABLE as u32]
         ; ldr X(GENERATION), [X(CPU), layout::TLB_GENERATION as u32]
-        ; ldr X(RAM), [X(CPU), layout::RAM as u32]
     );
 }
 
@@ -233,7 +232,9 @@ fn lookup(asm: &mut Asm, segmented: bool) {
         ; eor x3, x3, x5
         ; cbnz x3, ->search
         ; ldr x3, [x2, layout::ENTRY_ADDEND as u32]
+        ; ldr x5, [X(CPU), layout::RAM as u32]
         ; add x3, x3, x0
+        ; sub x3, x3, x5
         ; ldr x5, [x1, 24]
         ; eor x3, x3, x5
         ; cbnz x3, >miss

@@ -109,6 +109,7 @@ impl Emitter<'_> {
             ; cmp rdx, [rax + layout::ENTRY_EXEC as i32]
             ; jne =>self.refused
             ; add rcx, [rax + layout::ENTRY_ADDEND as i32]
+            ; sub rcx, [r15 + layout::RAM as i32]
         );
         self.constant(RDX, second.offset);
         dynasm!(self.asm; .arch x64; cmp rcx, rdx; jne =>self.refused);

@@ -202,7 +202,6 @@ impl Emitter<'_> {
             ; .arch x64
             ; jne =>miss
             ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
-            ; add rcx, [r15 + layout::RAM as i32]
         );
     }
 

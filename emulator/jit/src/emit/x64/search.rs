@@ -124,6 +124,7 @@ pub fn lookup(asm: &mut Asm, exit: usize, targets: usize) {
         ; jne ->search
         ; mov rax, [r15 + layout::RIP as i32]
         ; add rax, [rcx + layout::ENTRY_ADDEND as i32]
+        ; sub rax, [r15 + layout::RAM as i32]
         ; cmp rax, [rdx + 24]
         ; jne ->search
         ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]
@@ -175,6 +176,7 @@ pub fn lookup_segmented(asm: &mut Asm, exit: usize, targets: usize) {
         ; mov eax, [r15 + layout::RIP as i32]
         ; add eax, [r15 + layout::segment_base(CS) as i32]
         ; add rax, [rcx + layout::ENTRY_ADDEND as i32]
+        ; sub rax, [r15 + layout::RAM as i32]
         ; cmp rax, [rdx + 24]
         ; jne ->search
         ; mov rcx, [r15 + layout::TLB_CONTEXT as i32]

@@ -57,7 +57,6 @@ impl Emitter<'_> {
             ; code:
             ; pop rbx
             ; jc =>slow
-            ; add rcx, [r15 + layout::RAM as i32]
             ; jmp =>back
         );
     }

@@ -156,7 +156,6 @@ impl Emitter<'_> {
             ; .arch x64
             ; jne =>miss
             ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
-            ; add rcx, [r15 + layout::RAM as i32]
             ; lea rdx, [rax + wanted.low]
             ; and rdx, -4096
             ; mov [r15 + (place + layout::SITE_PAGE) as i32], rdx

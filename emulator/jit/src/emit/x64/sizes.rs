@@ -101,18 +101,18 @@ fn guest_instructions_become_so_many_bytes() {
         15   cmove rax,rcx
         27   bt rax,rcx
         16   bsf rax,rcx
-        99   mov rax,[rbx]
-        104  mov rax,[rbx+rcx*4+10h]
-        99   mov [rbx],rax
-        111  add [rbx],rax
-        109  mov rax,gs:[0]
-        104  push rax
-        103  pop rax
-        130  lock cmpxchg [rbx],rcx
-        121  lock xadd [rbx],rcx
+        92   mov rax,[rbx]
+        97   mov rax,[rbx+rcx*4+10h]
+        92   mov [rbx],rax
+        104  add [rbx],rax
+        102  mov rax,gs:[0]
+        97   push rax
+        96   pop rax
+        123  lock cmpxchg [rbx],rcx
+        114  lock xadd [rbx],rcx
         72   addsd xmm0,xmm1
         56   paddd xmm0,xmm1
-        151  movaps xmm0,[rbx]
+        144  movaps xmm0,[rbx]
         314  fadd st,st(1)
     "#]]
     .assert_eq(&text);

@@ -431,7 +431,6 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
             ; cmp rdx, [rcx + tag as i32]
             ; jne >no
             ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
-            ; add rcx, [r15 + layout::RAM as i32]
             ; cmp ecx, ecx
             ; no:
             ; ret
