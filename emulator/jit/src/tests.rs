@@ -1,5 +1,7 @@
 //! Compiled code against the interpreter, on random instructions and states.
 
+#[path = "tests/carries.rs"]
+mod carries;
 #[cfg(target_arch = "x86_64")]
 #[path = "tests/privilege.rs"]
 mod privilege;
@@ -380,10 +382,19 @@ fn time_stamps_keep_their_upper_half() {
 
 /// Runs a program of many blocks by both engines, hot, and compares the end.
 fn compare_programs(code: &[u8], count: u64) {
-    let run = |compiled: bool, stretch: u64| {
+    let prepare = || {
         let mut cpu = machine(code);
         randomise(&mut cpu, &mut Random(5));
         cpu.state.regs[15] = 200;
+        cpu
+    };
+    compare_machines(prepare, count);
+}
+
+/// The same for the programs of any machines.
+fn compare_machines(prepare: impl Fn() -> Cpu, count: u64) {
+    let run = |compiled: bool, stretch: u64| {
+        let mut cpu = prepare();
         if compiled && stretch < count {
             let mut jit = Jit::eager(1 << 20).unwrap();
             while cpu.state.retired < count {
@@ -397,7 +408,7 @@ fn compare_programs(code: &[u8], count: u64) {
         } else {
             Interpreter::new().run(&mut cpu, count);
         }
-        let mut data = vec![0; 0x3000];
+        let mut data = vec![0; 0x5000];
         cpu.memory.read_bytes(Gpa(DATA), &mut data).unwrap();
         (cpu.state.regs[..16].to_vec(), cpu.state.status.bits(), cpu.state.rip, cpu.state.retired, data)
     };

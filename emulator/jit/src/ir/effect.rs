@@ -172,6 +172,7 @@ impl Inst {
             Self::Interpret => u32::MAX,
             Self::MultiplyWide { .. } | Self::Divide { .. } | Self::CompareExchangeWide { .. } => 0b101,
             Self::CompareExchange { .. } => 1,
+            Self::MultiplyApart { high, low, .. } => 1 << (high & 31) | 1 << (low & 31),
             Self::Native(native) => native.writes_registers(),
             _ => self.written().map_or(0, |(reg, _)| 1 << (reg & 31)),
         }
@@ -234,6 +235,10 @@ impl Inst {
             Self::MultiplyWide { by, .. } | Self::Divide { by, .. } => {
                 value(by);
                 value(Value::Reg(0));
+                value(Value::Reg(2));
+            }
+            Self::MultiplyApart { by, .. } => {
+                value(by);
                 value(Value::Reg(2));
             }
             Self::SignFill { .. } => {

@@ -338,6 +338,13 @@ pub enum Inst {
         size: Size,
         by: Value,
     },
+    /// MULX: the product of rDX and a factor goes to two registers; `high` is written last.
+    MultiplyApart {
+        size: Size,
+        high: Reg,
+        low: Reg,
+        by: Value,
+    },
     /// DIV, IDIV; fails where they would raise #DE.
     Divide {
         signed: bool,

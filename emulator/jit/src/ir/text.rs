@@ -142,6 +142,9 @@ impl Display for Inst {
             Self::MultiplyWide { signed, size, by } => {
                 write!(f, "{} {by} .{}", if signed { "imul" } else { "mul" }, size.bits())
             }
+            Self::MultiplyApart { size, high, low, by } => {
+                write!(f, "{}:{} = rdx * {by} .{}", Name(high), Name(low), size.bits())
+            }
             Self::Divide { signed, size, by } => {
                 write!(f, "{} {by} .{}", if signed { "idiv" } else { "div" }, size.bits())
             }

@@ -1,8 +1,8 @@
-//! MUL, IMUL, DIV, IDIV.
+//! MUL, IMUL, MULX, DIV, IDIV.
 
 use super::Lifter;
 use crate::ir::{Inst, Size, Value};
-use iced_x86::{Instruction, Mnemonic};
+use iced_x86::{CpuidFeature, Instruction, Mnemonic, OpKind};
 
 pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
     let signed = matches!(i.mnemonic(), Mnemonic::Imul | Mnemonic::Idiv);
@@ -24,6 +24,15 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
             let size = wide(l, i)?;
             let by = l.value(i, 0, size)?;
             l.push(Inst::MultiplyWide { signed, size, by });
+        }
+        (Mnemonic::Mulx, _) if l.forms.supports(CpuidFeature::BMI2) => {
+            let size = l.size(i, 0)?;
+            let [high, low] = [0, 1].map(|n| i.op_register(n).number() as u8);
+            let by = match i.op2_kind() {
+                OpKind::Memory => l.value(i, 2, size)?,
+                _ => Value::Reg(i.op_register(2).number() as u8),
+            };
+            l.push(Inst::MultiplyApart { size, high, low, by });
         }
         (Mnemonic::Div | Mnemonic::Idiv, _) => {
             let size = wide(l, i)?;

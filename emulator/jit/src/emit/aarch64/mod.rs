@@ -269,6 +269,7 @@ impl Emitter<'_> {
             }
             Inst::Multiply { size, to, a, b } => self.multiply(size, to, a, b),
             Inst::MultiplyWide { signed, size, by } => self.multiply_wide(signed, size, by),
+            Inst::MultiplyApart { size, high, low, by } => self.multiply_apart(size, high, low, by),
             Inst::Divide { signed, size, by } => self.divide(signed, size, by),
             Inst::SignFill { size } => self.sign_fill(size),
             Inst::SetIf { cc, to } => self.set_if(cc, to),

@@ -96,6 +96,21 @@ impl Emitter<'_> {
         self.overflow_if(THIRD);
     }
 
+    /// MULX: flags stay.
+    pub fn multiply_apart(&mut self, size: Size, high: Reg, low: Reg, by: Value) {
+        let b = self.get(by, size, OTHER);
+        let operands = u32::from(b) << 16 | u32::from(host(2)) << 5 | u32::from(THIRD);
+        if size == Size::B64 {
+            self.word(operands | UMULH);
+            self.rrr(op::MUL, true, host(low), host(2), b);
+            self.mov(true, host(high), THIRD);
+        } else {
+            self.word(operands | UMULL);
+            self.mov(false, host(low), THIRD);
+            self.lsr(true, host(high), THIRD, 32);
+        }
+    }
+
     /// DIV and IDIV, where they raise nothing and the dividend fits 64 bits; the
     /// rest is the interpreter's.
     pub fn divide(&mut self, signed: bool, size: Size, by: Value) {

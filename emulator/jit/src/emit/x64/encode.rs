@@ -150,20 +150,31 @@ impl Emitter<'_> {
     }
 
     fn vex(&mut self, native: &Native, reg: u8, third: u8, rm: Rm) {
-        let (x, b) = match rm {
-            Rm::Reg(n) => (0, n >> 3),
-            Rm::Mem { base, index, .. } => (index.unwrap_or(0) >> 3, base >> 3),
-        };
         let pp = match native.prefix {
             0x66 => 1,
             0xF3 => 2,
             0xF2 => 3,
             _ => 0,
         };
+        let kind = u8::from(native.wide) << 7 | u8::from(native.long) << 2 | pp;
+        self.vex_bytes(native.map, kind, third, native.opcode, reg, rm);
+    }
+
+    /// `mulx high, low, rm`.
+    pub fn mulx(&mut self, wide: bool, high: u8, low: u8, rm: Rm) {
+        self.vex_bytes(2, u8::from(wide) << 7 | 3, low, 0xF6, high, rm);
+    }
+
+    /// `kind` has W, L and pp at their places.
+    fn vex_bytes(&mut self, map: u8, kind: u8, third: u8, opcode: u8, reg: u8, rm: Rm) {
+        let (x, b) = match rm {
+            Rm::Reg(n) => (0, n >> 3),
+            Rm::Mem { base, index, .. } => (index.unwrap_or(0) >> 3, base >> 3),
+        };
         self.byte(0xC4);
-        self.byte((!(reg >> 3) & 1) << 7 | (!x & 1) << 6 | (!b & 1) << 5 | native.map);
-        self.byte(u8::from(native.wide) << 7 | (!third & 15) << 3 | u8::from(native.long) << 2 | pp);
-        self.byte(native.opcode);
+        self.byte((!(reg >> 3) & 1) << 7 | (!x & 1) << 6 | (!b & 1) << 5 | map);
+        self.byte(kind | (!third & 15) << 3);
+        self.byte(opcode);
         self.modrm(reg, rm);
     }
 
@@ -171,15 +182,7 @@ impl Emitter<'_> {
     pub fn move_vector(&mut self, n: u8, rm: Rm, long: bool, store: bool) {
         let opcode = 0x10 | u8::from(store);
         if long {
-            let (x, b) = match rm {
-                Rm::Reg(n) => (0, n >> 3),
-                Rm::Mem { base, index, .. } => (index.unwrap_or(0) >> 3, base >> 3),
-            };
-            self.byte(0xC4);
-            self.byte((!(n >> 3) & 1) << 7 | (!x & 1) << 6 | (!b & 1) << 5 | 1);
-            self.byte(0x7C);
-            self.byte(opcode);
-            self.modrm(n, rm);
+            self.vex_bytes(1, 4, 0, opcode, n, rm);
         } else {
             self.legacy(Head { map: 1, ..Head::default() }, opcode, n, rm);
         }

@@ -79,6 +79,11 @@ pub fn kept_by_loop(code: &Code) -> Option<Recipe> {
 }
 
 impl Recipe {
+    /// Whether more than a comparison has to be done once more.
+    pub fn undoes(&self) -> bool {
+        self.changed
+    }
+
     fn uses(&self, inst: &Inst) -> bool {
         let reg = |v: Value| matches!(v, Value::Reg(n) if inst.writes_register(n));
         reg(Value::Reg(self.a)) || reg(self.b)
@@ -111,9 +116,9 @@ impl Emitter<'_> {
         self.flags.memory = true;
     }
 
-    /// Loads the guest's status flags from memory; uses RAX, or RDX while RAX is taken.
-    fn load_flags(&mut self) {
-        if self.cell_live {
+    /// Loads the guest's status flags from memory; uses RAX, or RDX to keep that.
+    pub fn load_flags(&mut self, keep_rax: bool) {
+        if keep_rax {
             dynasm!(self.asm ; .arch x64 ; xchg rax, rdx);
         }
         dynasm!(self.asm
@@ -122,7 +127,7 @@ impl Emitter<'_> {
             ; add al, 127
             ; sahf
         );
-        if self.cell_live {
+        if keep_rax {
             dynasm!(self.asm ; .arch x64 ; mov rax, rdx);
         }
     }
@@ -163,7 +168,7 @@ impl Emitter<'_> {
         }
         match self.flags.recipe {
             Some(recipe) => self.redo(recipe),
-            None => self.load_flags(),
+            None => self.load_flags(self.cell_live),
         }
         self.flags.host = true;
     }

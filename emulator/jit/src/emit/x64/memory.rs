@@ -6,6 +6,7 @@
 //! page, so that one comparison also finds accesses across pages.
 
 use super::encode::Rm;
+use super::flags::FlagState;
 use super::map::{self, RAX, RCX, RDX};
 use super::thunks::Probing;
 use super::{Emitter, Outline, slot};
@@ -111,9 +112,21 @@ impl Emitter<'_> {
 
     /// One [`Probe`](crate::ir::Inst::Probe).
     pub fn probe(&mut self, at: &Address, bytes: u8, write: bool, aligned: bool, share: Share) {
-        self.before_clobber();
+        let keeps = self.keeps_flags(at, aligned, share);
+        if keeps {
+            // Who gets there by way of what lies behind the block finds them stored.
+            self.flags = FlagState::STORED;
+        } else {
+            self.before_clobber();
+        }
         let slow = self.slow_path();
+        if keeps {
+            self.flags = FlagState { host: true, ..FlagState::default() };
+        }
         match share {
+            Share::Alone if keeps => {
+                self.probe_site_keeping(at, Wanted { low: 0, high: i32::from(bytes), write }, slow);
+            }
             Share::Alone if at.checked => {
                 self.probe_segment(at, aligned, Wanted { low: 0, high: i32::from(bytes), write })
             }
@@ -127,7 +140,11 @@ impl Emitter<'_> {
                 if aligned {
                     self.check_alignment(at, bytes, slow);
                 }
-                self.probe_page(at, false, wanted, miss);
+                if keeps {
+                    self.probe_site_keeping(at, wanted, miss);
+                } else {
+                    self.probe_page(at, false, wanted, miss);
+                }
                 let kept = if self.sites_used() == sites { Kept::Slot(slot) } else { Kept::Site(sites) };
                 if let Kept::Slot(slot) = kept {
                     dynasm!(self.asm; .arch x64; mov [r15 + layout::slot(slot) as i32], rcx);
@@ -142,6 +159,7 @@ impl Emitter<'_> {
                     write,
                     clear: Some(kept),
                     at: None,
+                    keeps,
                 });
             }
             Share::Member { slot } => {
@@ -154,13 +172,13 @@ impl Emitter<'_> {
                     }
                 };
                 let addend = self.kept[usize::from(slot)].addend();
-                dynasm!(self.asm
-                    ; .arch x64
-                    ; mov rcx, [r15 + addend]
-                    ; test rcx, rcx
-                    ; je =>miss
-                    ; =>resume
-                );
+                dynasm!(self.asm; .arch x64; mov rcx, [r15 + addend]);
+                if keeps {
+                    self.jump_if_none(miss);
+                } else {
+                    dynasm!(self.asm; .arch x64; test rcx, rcx; je =>miss);
+                }
+                dynasm!(self.asm; .arch x64; =>resume);
                 self.outlines.push(Outline::Lookup {
                     from: miss,
                     back: resume,
@@ -169,6 +187,7 @@ impl Emitter<'_> {
                     write,
                     clear: None,
                     at: Some(*at),
+                    keeps,
                 });
                 self.cell = Rm::Mem { base, index: Some(RCX), disp };
             }
@@ -231,7 +250,7 @@ impl Emitter<'_> {
     /// Behind the block: a lookup of one access alone, for a group that does not
     /// lie on one page.
     pub fn lookup_outline(&mut self, outline: &Outline) {
-        let Outline::Lookup { from, back, slow, bytes, write, clear, at } = *outline else { return };
+        let Outline::Lookup { from, back, slow, bytes, write, clear, at, keeps } = *outline else { return };
         dynasm!(self.asm; .arch x64; =>from);
         match clear {
             Some(Kept::Slot(slot)) => {
@@ -243,6 +262,10 @@ impl Emitter<'_> {
         // A member's base may be RAX itself: it stays what it was.
         let in_memory = at.is_some_and(|at| at.index == NONE && map::pinned(at.base).is_none());
         if let Some(at) = at {
+            // Else a site's miss has stored them.
+            if keeps {
+                self.save_flags();
+            }
             self.linear(&at);
         }
         let probing = Probing::of(write);
@@ -254,6 +277,9 @@ impl Emitter<'_> {
         );
         if in_memory && let Some(at) = at {
             self.op_exact(Size::B64, 0x8B, RAX, Rm::field(slot(at.base)));
+        }
+        if keeps {
+            self.load_flags(true);
         }
         dynasm!(self.asm; .arch x64; jmp =>back);
     }

@@ -7,6 +7,7 @@
 
 mod alu;
 mod asm;
+mod carry;
 mod control;
 mod encode;
 mod flags;
@@ -77,6 +78,8 @@ enum Outline {
         clear: Option<Kept>,
         /// The address, if it is not in RAX.
         at: Option<crate::ir::Address>,
+        /// The flags that it finds are the guest's, and those that it leaves.
+        keeps: bool,
     },
     /// Looks up one access of a loop and keeps the translation.
     Site(SiteMiss),
@@ -153,6 +156,8 @@ struct Emitter<'a> {
     stopped: DynamicLabel,
     /// The op being emitted, and where its slow path comes back.
     index: usize,
+    /// The step of its block.
+    number: usize,
     back: DynamicLabel,
     op_slow: Option<DynamicLabel>,
     flags: FlagState,
@@ -217,6 +222,7 @@ pub fn emit(parts: &[Part<'_>], target: &Target<'_>, emitted: &mut Emitted) -> O
         refused,
         stopped,
         index: 0,
+        number: 0,
         back,
         op_slow: None,
         flags: Emitter::initial_flags(),
@@ -304,6 +310,7 @@ impl Emitter<'_> {
     /// The steps of the running block.
     fn body(&mut self, code: &Code) {
         for (n, inst) in code.insts.iter().enumerate() {
+            self.number = n;
             self.live = code.live[n];
             self.live_before = if n == 0 { crate::ir::flags::ALL } else { code.live[n - 1] };
             self.step(inst);
@@ -390,6 +397,7 @@ impl Emitter<'_> {
             Inst::DoubleShift { left, size, to, fill, by } => self.double_shift(left, size, to, fill, by),
             Inst::Multiply { size, to, a, b } => self.multiply(size, to, a, b),
             Inst::MultiplyWide { signed, size, by } => self.multiply_wide(signed, size, by),
+            Inst::MultiplyApart { size, high, low, by } => self.multiply_apart(size, high, low, by),
             Inst::Divide { signed, size, by } => self.divide(inst, signed, size, by),
             Inst::SignFill { size } => self.sign_fill(size),
             Inst::SetIf { cc, to } => self.set_if(cc, to),

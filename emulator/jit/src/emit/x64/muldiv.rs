@@ -51,12 +51,30 @@ impl Emitter<'_> {
     }
 
     pub fn multiply_wide(&mut self, signed: bool, size: Size, by: Value) {
-        let factor = self.factor(size, by);
+        // RAX may be what the cell is counted from.
+        let factor = match (by, self.cell) {
+            (Value::Cell, Rm::Mem { base, .. }) if base != RAX => self.cell,
+            _ => self.factor(size, by),
+        };
         let low = self.get(0, RAX);
         self.op_exact(Size::B64, 0x8B, RAX, Rm::Reg(low));
         self.op(size, 0xF6, if signed { 5 } else { 4 }, factor);
         self.mov_host(0, RAX, size);
         self.mov_host(2, RDX, size);
+    }
+
+    /// MULX: flags stay. What it would do to registers in memory it does to scratch ones.
+    pub fn multiply_apart(&mut self, size: Size, high: Reg, low: Reg, by: Value) {
+        let rm = self.rm(by);
+        let factor = self.get(2, RDX);
+        self.op_exact(Size::B64, 0x8B, RDX, Rm::Reg(factor));
+        let (to_high, to_low) = (map::pinned(high).unwrap_or(RDX), map::pinned(low).unwrap_or(RAX));
+        self.mulx(size == Size::B64, to_high, to_low, rm);
+        for (n, host) in [(low, to_low), (high, to_high)] {
+            if map::pinned(n).is_none() {
+                self.op(Size::B64, 0x88, host, Rm::field(slot(n)));
+            }
+        }
     }
 
     /// DIV and IDIV, where they raise nothing. CF and OF stay, as on AMD silicon.

@@ -6,10 +6,10 @@
 //! owner is looked at where the loop begins and behind each call.
 
 use super::encode::Rm;
-use super::map::{self, RCX};
+use super::map::RCX;
 use super::memory::Wanted;
 use super::{Emitter, Outline};
-use crate::ir::{Address, NONE};
+use crate::ir::Address;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::compiled::layout;
 
@@ -26,13 +26,15 @@ pub struct Sites {
 
 /// An access on another page than in the round before.
 pub struct SiteMiss {
-    from: DynamicLabel,
-    back: DynamicLabel,
-    miss: DynamicLabel,
-    site: u8,
-    wanted: Wanted,
+    pub from: DynamicLabel,
+    pub back: DynamicLabel,
+    pub miss: DynamicLabel,
+    pub site: u8,
+    pub wanted: Wanted,
     /// The address, if it is not in RAX.
-    at: Option<Address>,
+    pub at: Option<Address>,
+    /// The flags that it finds are the guest's, and those that it leaves.
+    pub keeps: bool,
 }
 
 impl Emitter<'_> {
@@ -91,6 +93,11 @@ impl Emitter<'_> {
         );
     }
 
+    /// Whether there is room for one more.
+    pub fn has_site(&self) -> bool {
+        self.sites.is_some_and(|sites| sites.used < layout::SITES)
+    }
+
     /// How many translations the loop keeps so far.
     pub fn sites_used(&self) -> u8 {
         self.sites.map_or(0, |sites| sites.used)
@@ -99,7 +106,7 @@ impl Emitter<'_> {
     /// As [`probe_page`](Self::probe_page) for the address in RAX, by what the access
     /// found in the round before; false if there is no site left.
     pub fn probe_site(&mut self, wanted: Wanted, miss: DynamicLabel) -> bool {
-        if self.sites.is_none_or(|sites| sites.used == layout::SITES) {
+        if !self.has_site() {
             return false;
         }
         match wanted.low {
@@ -112,11 +119,10 @@ impl Emitter<'_> {
 
     /// The same for an address that is a host register and a constant.
     pub fn probe_site_of(&mut self, at: &Address, wanted: Wanted, miss: DynamicLabel) -> bool {
-        let plain = at.index == NONE && at.seg == NONE && !at.narrow && at.base != NONE;
-        let Some(base) = map::pinned(at.base & 31).filter(|_| plain) else { return false };
+        let Some(base) = Self::plain_base(at) else { return false };
         let disp = at.disp as i32;
         let Some(first) = disp.checked_add(wanted.low) else { return false };
-        if self.sites.is_none_or(|sites| sites.used == layout::SITES) {
+        if !self.has_site() {
             return false;
         }
         dynasm!(self.asm; .arch x64; lea rdx, [Rq(base) + first]);
@@ -140,13 +146,16 @@ impl Emitter<'_> {
             ; mov rcx, [r15 + (place + layout::SITE_ADDEND) as i32]
             ; =>back
         );
-        self.outlines.push(Outline::Site(SiteMiss { from, back, miss, site, wanted, at }));
+        self.outlines.push(Outline::Site(SiteMiss { from, back, miss, site, wanted, at, keeps: false }));
     }
 
     /// Behind the block: asks the TLB, and remembers.
     pub fn site_miss(&mut self, found: &SiteMiss) {
-        let SiteMiss { from, back, miss, site, wanted, at } = *found;
+        let SiteMiss { from, back, miss, site, wanted, at, keeps } = *found;
         dynasm!(self.asm; .arch x64; =>from);
+        if keeps {
+            self.save_flags();
+        }
         if let Some(at) = at {
             self.linear(&at);
         }
@@ -158,10 +167,23 @@ impl Emitter<'_> {
             ; mov rcx, [rcx + layout::ENTRY_ADDEND as i32]
             ; lea rdx, [rax + wanted.low]
             ; and rdx, -4096
+        );
+        let mut limit = 4097 - (wanted.high - wanted.low);
+        if keeps {
+            // What makes the base an offset, and the width of offsets.
+            let disp = at.filter(|at| Self::plain_base(at).is_some()).map_or(0, |at| at.disp as i32);
+            dynasm!(self.asm; .arch x64; neg rdx; add rdx, disp; add rdx, wanted.low);
+            limit = 12;
+        }
+        dynasm!(self.asm
+            ; .arch x64
             ; mov [r15 + (place + layout::SITE_PAGE) as i32], rdx
             ; mov [r15 + (place + layout::SITE_ADDEND) as i32], rcx
-            ; mov QWORD [r15 + (place + layout::SITE_LIMIT) as i32], 4097 - (wanted.high - wanted.low)
-            ; jmp =>back
+            ; mov QWORD [r15 + (place + layout::SITE_LIMIT) as i32], limit
         );
+        if keeps {
+            self.load_flags(true);
+        }
+        dynasm!(self.asm; .arch x64; jmp =>back);
     }
 }
