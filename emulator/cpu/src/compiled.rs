@@ -4,7 +4,7 @@
 use crate::block::{Block, is_near_branch};
 pub use crate::code_key::{CodeKey, Reach};
 use crate::decode::{Decoded, MAX_BLOCK_BYTES, MAX_INSTRUCTION, decode};
-use crate::mmu::{Access, TLB_ENTRIES, TlbEntry};
+use crate::mmu::{Access, TLB_ENTRIES, TLB_STRIDE, TlbEntry};
 use crate::op::Op;
 use crate::state::{CpuState, Msrs, REG_BLOCK, Segment};
 use crate::{Activity, Cpu, CpuSignals, Exception, LazyFlags, Mode};
@@ -215,6 +215,8 @@ pub mod layout {
     pub const ENTRY_SHIFT: u32 = size_of::<TlbEntry>().trailing_zeros();
     /// Entries of a table.
     pub const ENTRIES: usize = TLB_ENTRIES;
+    /// Entries from where a table begins to where the next does.
+    pub const TABLE_STRIDE: usize = TLB_STRIDE;
 
     /// The base address of segment register `n`, 0 to 7.
     pub const fn segment_base(n: u8) -> usize {

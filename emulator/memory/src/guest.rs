@@ -247,6 +247,12 @@ impl GuestMemory {
         }
     }
 
+    /// The RAM offset of `gpa` if that is ordinary RAM, whose place nothing changes.
+    #[inline(always)]
+    pub fn ram_offset(&self, gpa: Gpa) -> Option<u64> {
+        self.ram_run(gpa.0).map(|(offset, _)| offset)
+    }
+
     /// What backs a load of the byte at `gpa`; `None` where there is neither RAM
     /// nor ROM. The answer holds for the whole page, until
     /// [`generation`](Self::generation) changes.

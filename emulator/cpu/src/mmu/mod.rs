@@ -11,5 +11,5 @@ mod walk;
 
 pub(crate) use device_pages::DevicePages;
 pub(crate) use tlb::BESIDE_CODE;
-pub use tlb::{ENTRIES as TLB_ENTRIES, Entry as TlbEntry, Table, Tlb};
+pub use tlb::{ENTRIES as TLB_ENTRIES, Entry as TlbEntry, STRIDE as TLB_STRIDE, Table, Tlb};
 pub use walk::Access;

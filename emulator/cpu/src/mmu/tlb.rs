@@ -10,14 +10,21 @@ use glassbox_memory::{Gva, PAGE_MASK, PAGE_SHIFT};
 use std::collections::HashMap;
 
 /// Entries in each table; a power of two.
-pub const ENTRIES: usize = 4096;
+pub const ENTRIES: usize = 16384;
 /// PCIDs that differ in this have entries of their own, so that two processes in
 /// turns do not evict each other's; a power of two.
 const BANKS: usize = 4;
+/// Entries from where a table begins to where the next does: tables overlap. In an entry
+/// that two of them have, the same page is at another place of either, so that neither
+/// takes the other's translation for its own. Each may use nearly all there is.
+pub const STRIDE: usize = ENTRIES / 16;
 /// Entries of all tables: four for each bank, of which three are used.
-const ALL_ENTRIES: usize = ENTRIES * 4 * BANKS;
+const ALL_ENTRIES: usize = ENTRIES + STRIDE * 4 * BANKS;
+const _: () = assert!(ALL_ENTRIES.is_power_of_two());
 const GENERATIONS: u16 = 4096;
 const PAGE_WORDS: usize = 1024;
+/// Host pages that are told apart by [`Tlb::note_writable`]; a power of two.
+const WRITTEN_PAGES: usize = 1 << 16;
 const LARGE_SHIFT: u32 = 21;
 const HUGE_SHIFT: u32 = 30;
 
@@ -78,8 +85,9 @@ pub struct Tlb {
     /// filled: INVLPG of a page there drops all its 4 KiB pieces.
     large: Box<[u64; 64]>,
     huge: Box<[u64; 64]>,
-    /// Hashed set of the host pages that any entry may be able to write.
-    writable: Box<[u64; PAGE_WORDS]>,
+    /// By a hash of host pages, the youngest generation in which an entry was given the right
+    /// to write there; 0 is none.
+    writable: Vec<u16>,
     /// Hashed set of the linear pages that fetches may have been translated for.
     fetchable: Box<[u64; PAGE_WORDS]>,
     /// The compiled loop that keeps translations of its own, which hold while this
@@ -130,7 +138,7 @@ impl Tlb {
             current_pcid: 0,
             large: Box::new([0; 64]),
             huge: Box::new([0; 64]),
-            writable: Box::new([0; PAGE_WORDS]),
+            writable: vec![0; WRITTEN_PAGES],
             fetchable: Box::new([0; PAGE_WORDS]),
             owner: 0,
             fills: 0,
@@ -169,7 +177,7 @@ impl Tlb {
     /// Index of a table's first entry, for the current PCID.
     #[inline(always)]
     fn first(&self, table: Table) -> usize {
-        ((self.current_pcid as usize & (BANKS - 1)) * 4 + table as usize) * ENTRIES
+        ((self.current_pcid as usize & (BANKS - 1)) * 4 + table as usize) * STRIDE
     }
 
     /// The entry that `gva` maps to in the current table.
@@ -267,9 +275,12 @@ impl Tlb {
         self.update_context();
         let first = gva.0 & !((pages << PAGE_SHIFT) - 1);
         for page in 0..pages {
-            let at = slot(first + (page << PAGE_SHIFT));
-            for table in self.entries.chunks_exact_mut(ENTRIES) {
-                table[at] = Entry::default();
+            let gva = first + (page << PAGE_SHIFT);
+            for table in 0..4 * BANKS {
+                let entry = &mut self.entries[(table * STRIDE + slot(gva)) & (ALL_ENTRIES - 1)];
+                if (entry.read | entry.exec) & PAGE_MASK == gva & PAGE_MASK {
+                    *entry = Entry::default();
+                }
             }
         }
     }
@@ -278,16 +289,20 @@ impl Tlb {
     /// `at`: it now holds cached code.
     pub fn protect_page(&mut self, at: u64) {
         let page = at & PAGE_MASK;
-        let (word, bit) = page_bit(at);
+        let noted = u64::from(self.writable[written(at)]);
         self.owner = 0;
-        if self.writable[word] & bit == 0 {
+        if noted == 0 {
             return;
         }
         // Other PCIDs start anew: to look through all their entries takes longer
         // than to fill the few that are used again.
         self.pcids.clear();
+        if noted < self.generation {
+            // Nor has any entry of the current generation, or it would have been noted.
+            return;
+        }
         let first = self.first(Table::User);
-        for entry in &mut self.entries[first..first + 3 * ENTRIES] {
+        for entry in &mut self.entries[first..first + ENTRIES + 2 * STRIDE] {
             if entry.write != 0 && (entry.write & PAGE_MASK).wrapping_add(entry.addend) == page {
                 entry.write = 0;
             }
@@ -297,8 +312,8 @@ impl Tlb {
     /// Notes that an entry gets the right to write the page at host address `at`.
     #[inline(always)]
     pub fn note_writable(&mut self, at: u64) {
-        let (word, bit) = page_bit(at);
-        self.writable[word] |= bit;
+        let youngest = &mut self.writable[written(at)];
+        *youngest = (*youngest).max(self.generation as u16);
     }
 
     fn fresh_generation(&mut self) {
@@ -324,7 +339,13 @@ fn slot(gva: u64) -> usize {
     (gva >> PAGE_SHIFT) as usize & (ENTRIES - 1)
 }
 
-/// Where the page of a host or a linear address is in a hashed set of pages.
+/// Where the page of a host address is among those that may be written.
+#[inline(always)]
+fn written(at: u64) -> usize {
+    (at >> PAGE_SHIFT) as usize & (WRITTEN_PAGES - 1)
+}
+
+/// Where the page of a linear address is in a hashed set of pages.
 #[inline(always)]
 fn page_bit(at: u64) -> (usize, u64) {
     let page = (at >> PAGE_SHIFT) as usize;
@@ -379,6 +400,48 @@ mod tests {
             fill(&mut tlb, 0x5000);
             assert!(hit(&tlb, 0x5000));
             tlb.flush_all();
+        }
+    }
+
+    #[test]
+    fn tables_overlap_and_never_answer_for_each_other() {
+        let mut tlb = Tlb::new();
+        tlb.select(Table::User, 0);
+        fill(&mut tlb, 0x7000);
+        for page in 0..2 * ENTRIES as u64 {
+            let gva = page << PAGE_SHIFT;
+            for table in [Table::User, Table::Supervisor, Table::SupervisorAc] {
+                let found = tlb.entry_mut(table, gva).read == tlb.tag(gva);
+                assert_eq!(found, table == Table::User && gva == 0x7000, "{table:?} {gva:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_that_gets_code_is_written_by_no_entry_of_any_pcid() {
+        const HOST: u64 = 0x1234_5000;
+        let writable = |tlb: &Tlb| tlb.entry(0x9000).write == tlb.tag(0x9000);
+        let mut tlb = Tlb::new();
+        tlb.select(Table::User, 0);
+        let fill = |tlb: &mut Tlb| {
+            let tag = tlb.tag(0x9000);
+            tlb.note_writable(HOST);
+            let entry = Entry { read: tag, write: tag, exec: 0, addend: HOST - 0x9000 };
+            tlb.replace(Table::User, 0x9000, entry);
+        };
+        for last in [0, 1, 2] {
+            // The older PCID's entry is the younger note, and the reverse.
+            for pcid in [0, 1, 0] {
+                tlb.switch_pcid(pcid);
+                fill(&mut tlb);
+            }
+            tlb.switch_pcid(last);
+            assert_eq!(writable(&tlb), last != 2);
+            tlb.protect_page(HOST);
+            for pcid in [last, 0, 1, 2] {
+                tlb.switch_pcid(pcid);
+                assert!(!writable(&tlb), "PCID {pcid} after protecting in {last}");
+            }
         }
     }
 

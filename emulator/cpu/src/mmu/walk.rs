@@ -76,6 +76,9 @@ impl Cpu {
             let gpa = self.a20(gva.0 & 0xFFFF_FFFF);
             return Ok(Translation { gpa, writable: true, executable: true, shift: 12 });
         }
+        if let Some(found) = self.walk_plainly(gva, access, table) {
+            return Ok(found);
+        }
         self.walk(gva, access, table).map_err(|bits| {
             self.state.cr2 = gva.0;
             let write = if access == Access::Write { PF_W } else { 0 };
@@ -85,6 +88,45 @@ impl Cpu {
             let fetch = if access == Access::Fetch && tells_fetch { PF_I } else { 0 };
             Exception::pf(bits | write | user | fetch)
         })
+    }
+
+    /// A 4-level walk through tables in ordinary RAM in which nothing is refused and all
+    /// accessed and dirty bits are set: what most are. `None` is for [`walk`](Self::walk).
+    #[inline]
+    fn walk_plainly(&self, gva: Gva, access: Access, table: Table) -> Option<Translation> {
+        let state = &self.state;
+        if !state.long_mode() || state.cr4.contains(Cr4::LA57) || !state.a20 {
+            return None;
+        }
+        let nxe = state.efer.contains(Efer::NXE);
+        let reserved = reserved_above() | if nxe { 0 } else { NX };
+        let (mut base, mut rights, mut denied) = (state.cr3 & ADDRESS, RW | US, 0);
+        for shift in [39, 30, 21, 12] {
+            let at = self.memory.ram_offset(Gpa(base + (gva.0 >> shift & 0x1FF) * 8))?;
+            let entry = self.memory.read::<u64>(at);
+            if entry & (P | A) != P | A || entry & reserved != 0 {
+                return None;
+            }
+            rights &= entry;
+            denied |= entry & NX;
+            base = entry & ADDRESS;
+            let large = shift != 12 && entry & PS != 0;
+            if large || shift == 12 {
+                let mask = (1u64 << shift) - 1;
+                let bad_frame = large && (shift == 39 || entry & (mask & !0x1FFF) != 0);
+                if bad_frame || access == Access::Write && entry & D == 0 {
+                    return None;
+                }
+                let may_write = self.check_rights(access, table, rights, denied != 0).ok()?;
+                return Some(Translation {
+                    gpa: Gpa(base & !mask | gva.0 & mask),
+                    writable: may_write && entry & D != 0,
+                    executable: self.may_fetch(table, rights, denied != 0),
+                    shift,
+                });
+            }
+        }
+        None
     }
 
     /// The walk itself. `Err` holds the P and RSVD bits of the error code.
@@ -116,7 +158,7 @@ impl Cpu {
             (if cr4.contains(Cr4::PSE) { &LEGACY_PSE } else { &LEGACY }, self.state.cr3 & 0xFFFF_F000)
         };
         let nxe = self.state.efer.contains(Efer::NXE);
-        let above = !((1u64 << Self::PHYSICAL_BITS) - 1) & !NX & !IGNORED_HIGH;
+        let above = reserved_above();
 
         let mut base = root;
         let mut rights = RW | US;
@@ -186,12 +228,10 @@ impl Cpu {
             } else {
                 entry & 0xFFFF_F000
             };
-            let user_page = rights & US != 0;
-            let smep = cr4.contains(Cr4::SMEP) && user_page && table != Table::User;
             return Ok(Translation {
                 gpa: self.a20(frame | gva.0 & mask),
                 writable: writable && dirty,
-                executable: !no_execute && !smep && (table != Table::User || user_page),
+                executable: self.may_fetch(table, rights, no_execute),
                 shift: level.shift,
             });
         }
@@ -215,6 +255,13 @@ impl Cpu {
             Access::Read => false,
         };
         if denied { Err(PF_P) } else { Ok(writable) }
+    }
+
+    /// Whether an access that was allowed says that fetches are, too.
+    fn may_fetch(&self, table: Table, rights: u64, no_execute: bool) -> bool {
+        let user_page = rights & US != 0;
+        let user = table == Table::User;
+        !no_execute && if user { user_page } else { !user_page || !self.state.cr4.contains(Cr4::SMEP) }
     }
 
     fn read_entry(&mut self, at: Gpa, wide: bool) -> u64 {
@@ -247,7 +294,79 @@ impl Cpu {
     }
 }
 
+/// Address bits that no memory has, in a PAE or long-mode entry.
+const fn reserved_above() -> u64 {
+    !((1u64 << Cpu::PHYSICAL_BITS) - 1) & !NX & !IGNORED_HIGH
+}
+
 /// Address bits of a PAE or long-mode entry.
 const ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
 /// Bits 52 to 62: ignored in long mode, reserved in PAE.
 const IGNORED_HIGH: u64 = 0x7FF0_0000_0000_0000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::cpu64;
+
+    /// Entries of every kind: absent, not accessed, not dirty, reserved bits, large pages
+    /// at levels that have them and that do not, tables outside of RAM.
+    #[test]
+    fn the_plain_walk_finds_what_the_walk_finds_and_leaves_all_else_to_it() {
+        const TABLES: [u64; 4] = [0x1_0000, 0x1_1000, 0x1_2000, 0x1_3000];
+        let mut cpu = cpu64();
+        cpu.state.cr3 = TABLES[0];
+        let mut seed = 0x2545_F491_4F6C_DD1D_u64;
+        let mut random = move || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed
+        };
+        let (mut plain, mut faults, mut others) = (0, 0, 0);
+        for _ in 0..20_000 {
+            let gva = random() & 0x7FFF_FFFF_FFFF;
+            for (level, table) in TABLES.iter().enumerate() {
+                // Most are as they have to be, so that most walks get far.
+                let next = TABLES.get(level + 1).copied().unwrap_or(0x4_5000);
+                let mut entry = next | P | A | D | RW | US;
+                match random() % 32 {
+                    0 => entry ^= 1 << (random() % 64),
+                    1 => entry ^= 1 << (random() % 9),
+                    2 => entry |= PS,
+                    3 => entry = entry & 0xFFF | PS | 0x40_0000,
+                    _ => {}
+                }
+                let at = Gpa(table + (gva >> (39 - 9 * level) & 0x1FF) * 8);
+                cpu.memory.write_bytes(at, &entry.to_le_bytes()).expect("RAM");
+            }
+            let bits = random();
+            cpu.state.efer.set(Efer::NXE, bits & 1 != 0);
+            cpu.state.cr0.set(Cr0::WP, bits & 2 != 0);
+            cpu.state.cr4.set(Cr4::SMEP, bits & 4 != 0);
+            cpu.state.cr4.set(Cr4::SMAP, bits & 8 != 0);
+            let access = [Access::Read, Access::Write, Access::Fetch][(bits >> 8) as usize % 3];
+            let table = [Table::User, Table::Supervisor, Table::SupervisorAc][(bits >> 16) as usize % 3];
+            let mut before = vec![0; 0x4000];
+            cpu.memory.read_slice_at(TABLES[0], &mut before);
+            let found = cpu.walk_plainly(Gva(gva), access, table);
+            let walked = cpu.walk(Gva(gva), access, table);
+            let mut after = vec![0; 0x4000];
+            cpu.memory.read_slice_at(TABLES[0], &mut after);
+            match (found, walked) {
+                (Some(found), walked) => {
+                    assert_eq!(Ok(found), walked, "{gva:#x} {access:?} {table:?}");
+                    assert!(before == after, "the walk had bits to set at {gva:#x} {access:?}");
+                    plain += 1;
+                }
+                (None, Err(_)) => faults += 1,
+                // Bits had to be set, or a table is not in RAM.
+                (None, Ok(_)) => {
+                    assert!(before != after, "a plain walk was not seen as one: {gva:#x} {access:?}");
+                    others += 1;
+                }
+            }
+        }
+        assert!(plain > 10_000 && faults > 500 && others > 100, "{plain} {faults} {others}");
+    }
+}

@@ -79,7 +79,7 @@ fn select(asm: &mut Asm) {
         ; movzx edx, BYTE [r15 + layout::TLB_SELECTED as i32]
         ; mov [r15 + layout::TLB_SELECTED as i32], al
         ; sub rax, rdx
-        ; shl rax, layout::ENTRIES.trailing_zeros() as i8
+        ; shl rax, layout::TABLE_STRIDE.trailing_zeros() as i8
         ; add [r15 + layout::TLB_BASE as i32], rax
         ; shl rax, layout::ENTRY_SHIFT as i8
         ; add [r15 + layout::TLB_TABLE as i32], rax
