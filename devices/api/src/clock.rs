@@ -16,6 +16,11 @@ impl VmTime {
 
     /// Whole ticks of a clock of `hz` that fit into this time.
     pub fn ticks(self, hz: u64) -> u64 {
+        if hz < 1 << 34 {
+            // A division of 128 bits takes longer than the rest of a look at the clock.
+            let (seconds, rest) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+            return seconds.wrapping_mul(hz).wrapping_add(rest * hz / 1_000_000_000);
+        }
         (u128::from(self.0) * u128::from(hz) / 1_000_000_000) as u64
     }
 
@@ -93,6 +98,16 @@ impl TimeSource for ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ticks_of_slow_and_of_fast_clocks_are_whole() {
+        for ns in [0, 1, 999_999_999, 1_000_000_001, 123_456_789_012_345, u64::MAX] {
+            for hz in [1, 32_768, 2_500_000_000, (1 << 34) - 1, 1 << 34, u64::MAX] {
+                let exact = (u128::from(ns) * u128::from(hz) / 1_000_000_000) as u64;
+                assert_eq!(VmTime(ns).ticks(hz), exact, "{ns} ns at {hz} Hz");
+            }
+        }
+    }
 
     #[test]
     fn a_tick_has_come_at_the_time_that_of_ticks_says() {

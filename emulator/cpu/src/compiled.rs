@@ -127,6 +127,7 @@ pub mod layout {
     pub const STAR: usize = MSR + offset_of!(Msrs, star);
     pub const LSTAR: usize = MSR + offset_of!(Msrs, lstar);
     pub const FMASK: usize = MSR + offset_of!(Msrs, fmask);
+    pub const TSC_AUX: usize = MSR + offset_of!(Msrs, tsc_aux);
     pub const VEC: usize = STATE + offset_of!(CpuState, vec);
     pub const MXCSR: usize = STATE + offset_of!(CpuState, mxcsr);
     pub const TLB_CONTEXT: usize = TLB + crate::mmu::Tlb::CONTEXT_OFFSET;
@@ -387,6 +388,14 @@ impl Cpu {
             return OpEnd::Leave;
         }
         self.may_go_on()
+    }
+
+    /// What RDTSC reads as the last op of its block, which has been counted as retired whole.
+    pub fn time_stamp(&mut self) -> u64 {
+        self.op_index = 1_u32.wrapping_neg();
+        let now = self.guest_tsc();
+        self.op_index = 0;
+        now
     }
 
     /// Runs STI, or a load of SS, and the instruction that it holds interrupts off for,

@@ -9,6 +9,9 @@ mod privilege;
 mod programs;
 #[path = "tests/segments.rs"]
 mod segments;
+#[cfg(target_arch = "x86_64")]
+#[path = "tests/system.rs"]
+mod system;
 #[path = "tests/vectors.rs"]
 mod vectors;
 

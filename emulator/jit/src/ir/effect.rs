@@ -154,6 +154,7 @@ impl Inst {
             Self::MoveIf { size, to, .. } => sized(to, size),
             Self::BitTest { op, size, to: Place::Reg(n), .. } if op != Bit::Test => sized(n, size),
             Self::Exchange { size, with } | Self::ExchangeAdd { size, with, .. } => sized(with, size),
+            Self::BitString { to, .. } => Some((to, true)),
             Self::SignFill { .. } => Some((2, false)),
             Self::X87(x87) if x87.status => Some((0, false)),
             _ => None,
@@ -173,6 +174,7 @@ impl Inst {
             Self::MultiplyWide { .. } | Self::Divide { .. } | Self::CompareExchangeWide { .. } => 0b101,
             Self::CompareExchange { .. } => 1,
             Self::MultiplyApart { high, low, .. } => 1 << (high & 31) | 1 << (low & 31),
+            Self::BitString { to, .. } => 1 << (to & 31) | 1 << T1,
             Self::Native(native) => native.writes_registers(),
             _ => self.written().map_or(0, |(reg, _)| 1 << (reg & 31)),
         }
@@ -254,6 +256,11 @@ impl Inst {
                 value(to.value());
                 value(bit);
             }
+            Self::BitString { to, number, .. } => {
+                value(Value::Reg(to));
+                value(Value::Reg(number));
+            }
+            Self::LockedBit { bit, .. } => value(bit),
             Self::LockedAlu { from, .. } | Self::LoadSegment { from, .. } | Self::InCode(from) => value(from),
             Self::Exchange { with, .. } | Self::ExchangeAdd { with, .. } => value(Value::Reg(with)),
             Self::CompareExchange { with, .. } => {

@@ -365,12 +365,21 @@ pub enum Inst {
         to: Reg,
         from: Value,
     },
-    /// BT, BTS, BTR, BTC of a register, or of the cell by a constant.
+    /// BT, BTS, BTR, BTC of a register, or of the cell; by a register's number modulo the
+    /// width.
     BitTest {
         op: Bit,
         size: Size,
         to: Place,
         bit: Value,
+    },
+    /// `to` moves by so many whole operands as the signed bit number in `number` says, and
+    /// T1 is the bit in that operand if it is `locked`.
+    BitString {
+        size: Size,
+        to: Reg,
+        number: Reg,
+        locked: bool,
     },
     /// CF = 0, 1 or its complement.
     Carry(CarryOp),
@@ -390,11 +399,12 @@ pub enum Inst {
         op: Unary,
         size: Size,
     },
-    /// A locked BTS, BTR or BTC of the cell by a constant.
+    /// A locked BTS, BTR or BTC of the cell, by a constant or by a register that holds a
+    /// number below the width.
     LockedBit {
         op: Bit,
         size: Size,
-        bit: u8,
+        bit: Value,
     },
     /// XADD with the cell.
     ExchangeAdd {
@@ -511,7 +521,7 @@ pub struct Code {
     pub live: Vec<FlagSet>,
     /// How many guest instructions are interpreted.
     pub interpreted: u32,
-    /// One of them may change the SIMD state; all behind it are interpreted.
+    /// One of them may change the SIMD state; what uses that behind it is interpreted.
     pub frozen: bool,
     /// One of them sees the x87 state.
     pub sees_x87: bool,

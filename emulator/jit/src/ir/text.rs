@@ -156,6 +156,10 @@ impl Display for Inst {
             Self::BitTest { op, size, to, bit } => {
                 write!(f, "bit {} {to}, {bit} .{}", lower(op), size.bits())
             }
+            Self::BitString { size, to, number, locked } => {
+                let lock = if locked { "locked " } else { "" };
+                write!(f, "{lock}bit string {} by {} .{}", Name(to), Name(number), size.bits())
+            }
             Self::Carry(op) => write!(f, "carry {}", lower(op)),
             Self::Exchange { size, with } => write!(f, "exchange cell, {} .{}", Name(with), size.bits()),
             Self::LockedAlu { op, size, from } => {

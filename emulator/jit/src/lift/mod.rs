@@ -154,10 +154,8 @@ fn lift_steps(source: Source<'_>, forms: &mut Forms, code: &mut Code, x87: bool)
         };
         let keep = code.insts.len();
         let bytes = source.bytes.get(at..usize::from(op.end)).unwrap_or_default();
-        let frozen = code.frozen;
         let mut lifter = Lifter { code, op: *op, bytes, rip: source.rip, mode: source.mode, forms, x87 };
         let done = decoded
-            && !frozen
             && FAMILIES.iter().any(|family| {
                 lifter.code.insts.truncate(keep);
                 family(&mut lifter, &instruction).is_some()

@@ -7,7 +7,7 @@ use iced_x86::{EncodingKind, Instruction};
 pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
     // An operand-size prefix says the opposite in 16-bit code.
     let sized = || i.encoding() == EncodingKind::Legacy && i.code().op_code().operand_size() != 0;
-    if l.op.locked() || l.mode.code_bits() == 16 && sized() {
+    if l.code.frozen || l.op.locked() || l.mode.code_bits() == 16 && sized() {
         return None;
     }
     let lifted = l.forms.lift(i, &l.op, l.bytes)?;

@@ -58,7 +58,7 @@ pub fn tag(n: i8) -> u16 {
 
 pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
     use Code::*;
-    if !l.x87 {
+    if !l.x87 || l.code.frozen {
         return None;
     }
     let mut x87 = X87 {

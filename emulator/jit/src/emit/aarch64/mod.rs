@@ -22,7 +22,7 @@ pub mod thunks;
 mod vectors;
 
 use super::{Destination, Entry, Part};
-use crate::ir::{Code, Count, FlagSet, Inst};
+use crate::ir::{Code, Count, FlagSet, Inst, Value};
 use crate::lift::{Forms, Source};
 use dynasmrt::aarch64::Aarch64Relocation;
 use dynasmrt::{DynamicLabel, DynasmLabelApi, VecAssembler, dynasm};
@@ -279,7 +279,7 @@ impl Emitter<'_> {
             Inst::Exchange { size, with } => self.exchange(size, with),
             Inst::LockedAlu { op, size, from } => self.locked_alu(op, size, from),
             Inst::LockedUnary { op, size } => self.locked_unary(op, size),
-            Inst::LockedBit { op, size, bit } => self.locked_bit(op, size, bit),
+            Inst::LockedBit { op, size, bit: Value::Imm(bit) } => self.locked_bit(op, size, bit as u8),
             Inst::ExchangeAdd { size, with, .. } => self.exchange_add(size, with),
             Inst::CompareExchange { size, with, .. } => self.compare_exchange(size, with),
             Inst::Fence => dynasm!(self.asm; .arch aarch64; dmb ish),
@@ -292,6 +292,8 @@ impl Emitter<'_> {
             Inst::Selector { to, seg } => self.selector(to, seg),
             Inst::Interpret
             | Inst::X87(_)
+            | Inst::BitString { .. }
+            | Inst::LockedBit { .. }
             | Inst::Flags { .. }
             | Inst::CompareExchangeWide { .. }
             | Inst::DoubleShift { .. } => {
@@ -316,6 +318,9 @@ impl Emitter<'_> {
 
 /// STI is the interpreter's.
 pub const STI: bool = false;
+
+/// Bit instructions with bit strings in memory are the interpreter's.
+pub const BIT_STRINGS: bool = false;
 
 /// Code in segments is compiled.
 pub const SEGMENTS: bool = true;

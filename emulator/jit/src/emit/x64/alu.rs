@@ -3,7 +3,7 @@
 use super::encode::Rm;
 use super::map::{self, RAX, RCX, RDX};
 use super::{Emitter, slot};
-use crate::ir::{Alu, Bit, CarryOp, Cond, Count, Place, Reg, Shift, Size, Unary, Value};
+use crate::ir::{Alu, Bit, CarryOp, Cond, Count, Place, Reg, Shift, Size, T1, Unary, Value};
 use dynasmrt::{DynasmApi, dynasm};
 
 impl Alu {
@@ -386,6 +386,16 @@ impl Emitter<'_> {
 
     pub fn bit_test(&mut self, op: Bit, size: Size, to: Place, bit: Value) {
         let number = bit_number(op);
+        if let (Place::Cell, Value::Reg(n)) = (to, bit) {
+            // With a register and memory the instruction would move the address.
+            let (at, reg) = self.beside_cell(n);
+            self.op(size, 0x8A, RDX, at);
+            self.op_0f(size, 0x83 | number << 3, reg, Rm::Reg(RDX));
+            if op != Bit::Test {
+                self.op(size, 0x88, RDX, at);
+            }
+            return;
+        }
         let at = self.work(to);
         match bit {
             Value::Reg(n) => {
@@ -400,6 +410,37 @@ impl Emitter<'_> {
         }
         if op != Bit::Test {
             self.store_back(to, at, size);
+        }
+    }
+
+    /// The cell, and a host register that holds register `n`. Flags stay.
+    fn beside_cell(&mut self, n: Reg) -> (Rm, u8) {
+        if let Some(host) = map::pinned(n) {
+            return (self.cell, host);
+        }
+        self.op_exact(Size::B64, 0x8D, RCX, self.cell);
+        (Rm::Mem { base: RCX, index: None, disp: 0 }, self.get(n, RAX))
+    }
+
+    /// Moves an address by the whole operands in a bit number.
+    pub fn bit_string(&mut self, size: Size, to: Reg, number: Reg, locked: bool) {
+        self.before_clobber();
+        let host = self.get(number, RCX);
+        match size {
+            Size::B16 => self.op_0f(Size::B64, 0xBF, RAX, Rm::Reg(host)),
+            Size::B32 => self.op_exact(Size::B64, 0x63, RAX, Rm::Reg(host)),
+            _ => self.op_exact(Size::B64, 0x8B, RAX, Rm::Reg(host)),
+        }
+        let (bits, bytes) = (size.bits().trailing_zeros() as i8, size.bytes().trailing_zeros() as i8);
+        dynasm!(self.asm
+            ; .arch x64
+            ; sar rax, bits
+            ; shl rax, bytes
+            ; add [r15 + slot(to) as i32], rax
+        );
+        if locked {
+            let last = size.bits() as i8 - 1;
+            dynasm!(self.asm; .arch x64; mov eax, Rd(host); and eax, BYTE last; mov [r15 + slot(T1) as i32], rax);
         }
     }
 
@@ -443,10 +484,20 @@ impl Emitter<'_> {
         self.unary_on(op, size, self.cell);
     }
 
-    pub fn locked_bit(&mut self, op: Bit, size: Size, bit: u8) {
-        self.lock();
-        self.op_0f(size, 0xBA, bit_number(op), self.cell);
-        self.imm8(bit);
+    pub fn locked_bit(&mut self, op: Bit, size: Size, bit: Value) {
+        match bit {
+            Value::Reg(n) => {
+                let (at, reg) = self.beside_cell(n);
+                self.lock();
+                self.op_0f(size, 0x83 | bit_number(op) << 3, reg, at);
+            }
+            Value::Imm(bit) => {
+                self.lock();
+                self.op_0f(size, 0xBA, bit_number(op), self.cell);
+                self.imm8(bit as u8);
+            }
+            Value::Cell => {}
+        }
     }
 
     pub fn exchange_add(&mut self, size: Size, with: Reg, locked: bool) {

@@ -15,6 +15,9 @@ pub const FUEL: u8 = 14;
 const PINNED: [(u8, u8); 10] =
     [(0, 3), (1, 6), (2, 7), (3, 5), (4, 8), (5, 9), (6, 10), (7, 11), (8, 12), (12, 13)];
 
+/// Those of them that a call of a function does not keep.
+pub const CALLER_SAVED: [u8; 6] = [6, 7, 8, 9, 10, 11];
+
 const MAP: [u8; 32] = {
     let mut map = [NOWHERE; 32];
     let mut n = 0;

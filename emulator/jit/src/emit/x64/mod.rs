@@ -403,6 +403,7 @@ impl Emitter<'_> {
             Inst::SetIf { cc, to } => self.set_if(cc, to),
             Inst::MoveIf { cc, size, to, from } => self.move_if(cc, size, to, from),
             Inst::BitTest { op, size, to, bit } => self.bit_test(op, size, to, bit),
+            Inst::BitString { size, to, number, locked } => self.bit_string(size, to, number, locked),
             Inst::Carry(op) => self.carry(op),
             Inst::Exchange { size, with } => self.exchange(size, with),
             Inst::LockedAlu { op, size, from } => self.locked_alu(op, size, from),
@@ -446,6 +447,9 @@ impl Emitter<'_> {
 
 /// STI is compiled.
 pub const STI: bool = true;
+
+/// Bit instructions with bit strings in memory are compiled.
+pub const BIT_STRINGS: bool = true;
 
 /// Code in segments is compiled.
 pub const SEGMENTS: bool = true;

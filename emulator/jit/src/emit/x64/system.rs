@@ -4,12 +4,12 @@
 use super::encode::Rm;
 use super::map::RAX;
 use super::{Emitter, Outline};
-use crate::ir::Size;
+use crate::ir::{FS, GS, Reg, Size};
 use crate::lift::Mode;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use glassbox_cpu::Op;
 use glassbox_cpu::compiled::layout;
-use glassbox_x86_spec::control::Flags;
+use glassbox_x86_spec::control::{Cr4, Flags};
 use iced_x86::Code;
 
 impl Emitter<'_> {
@@ -19,6 +19,8 @@ impl Emitter<'_> {
         let op = self.source.ops[self.index];
         match op.code {
             Code::Cld | Code::Std => self.direction(op.code == Code::Std),
+            Code::Rdfsbase_r64 => self.read_base(FS, op.dst),
+            Code::Rdgsbase_r64 => self.read_base(GS, op.dst),
             Code::Sti if self.source.opens_interrupts() => self.open_interrupts(),
             _ => return self.source.ends_with(self.index) && !self.source.shadowed() && self.last_op(&op),
         }
@@ -44,7 +46,12 @@ impl Emitter<'_> {
                 let thunk = if op.code == Code::Stac { self.thunks.stac } else { self.thunks.clac };
                 dynasm!(self.asm; .arch x64; call extern thunk; jne =>from);
             }
+            Code::Rdtsc | Code::Rdtscp => self.time_stamp(op.code == Code::Rdtscp, from),
             Code::Swapgs => self.swap_gs(from),
+            // Compiled code that is overwritten is dropped at once.
+            Code::Serialize => dynasm!(self.asm; .arch x64; mfence),
+            Code::Wrfsbase_r64 if long => self.write_base(FS, op.dst, from),
+            Code::Wrgsbase_r64 if long => self.write_base(GS, op.dst, from),
             Code::Cli => {
                 self.privileged(from);
                 let keep = !Flags::IF.bits() as i32;
@@ -75,8 +82,47 @@ impl Emitter<'_> {
         dynasm!(self.asm; .arch x64; cmp BYTE [r15 + layout::CPL as i32], 0; jne =>from);
     }
 
+    fn time_stamp(&mut self, with_number: bool, from: DynamicLabel) {
+        let (denied, allowed) = (Cr4::TSD.bits() as i32, self.asm.new_dynamic_label());
+        dynasm!(self.asm
+            ; .arch x64
+            ; cmp BYTE [r15 + layout::CPL as i32], 0
+            ; je =>allowed
+            ; test DWORD [r15 + layout::CR4 as i32], denied
+            ; jne =>from
+            ; =>allowed
+            ; call extern self.thunks.time_stamp
+        );
+        self.mov_host(0, RAX, Size::B32);
+        dynasm!(self.asm; .arch x64; shr rax, 32);
+        self.mov_host(2, RAX, Size::B32);
+        if with_number {
+            self.op_exact(Size::B32, 0x8B, RAX, Rm::field(layout::TSC_AUX));
+            self.mov_host(1, RAX, Size::B32);
+        }
+    }
+
+    /// Goes to `from` unless the instructions for bases of FS and GS are enabled.
+    fn bases_enabled(&mut self, from: DynamicLabel) {
+        let enabled = Cr4::FSGSBASE.bits() as i32;
+        dynasm!(self.asm; .arch x64; test DWORD [r15 + layout::CR4 as i32], enabled; je =>from);
+    }
+
+    fn read_base(&mut self, seg: u8, to: Reg) {
+        let slow = self.slow_path();
+        self.bases_enabled(slow);
+        self.op_exact(Size::B64, 0x8B, RAX, Rm::field(layout::segment_base(seg)));
+        self.mov_host(to, RAX, Size::B64);
+    }
+
+    fn write_base(&mut self, seg: u8, of: Reg, from: DynamicLabel) {
+        self.bases_enabled(from);
+        let host = self.get(of, RAX);
+        self.check_canonical(host, from);
+        self.op_exact(Size::B64, 0x89, host, Rm::field(layout::segment_base(seg)));
+    }
+
     fn swap_gs(&mut self, from: DynamicLabel) {
-        const GS: u8 = 5;
         let base = layout::segment_base(GS) as i32;
         self.privileged(from);
         dynasm!(self.asm

@@ -37,6 +37,8 @@ pub struct Thunks {
     pub stac: usize,
     /// The same for CLAC.
     pub clac: usize,
+    /// Called where all is stored: RAX is the time stamp counter.
+    pub time_stamp: usize,
     /// Jumped to with the target in RAX.
     pub lookup: usize,
     /// As `lookup`, for a return to elsewhere than behind the last call: the target is
@@ -145,6 +147,11 @@ extern "sysv64" fn search(cpu: &mut Cpu) -> usize {
         Some(blocks) => blocks.search(cpu).unwrap_or(0),
         None => 0,
     }
+}
+
+/// What `time_stamp` calls.
+extern "sysv64" fn time_stamp(cpu: &mut Cpu) -> u64 {
+    cpu.time_stamp()
 }
 
 /// What `run_out` calls.
@@ -405,6 +412,30 @@ pub fn assemble(base: usize, targets: usize) -> (Vec<u8>, Thunks) {
         ; mov eax, reason::LOOKUP as i32
         ; jmp ->spilled
     );
+
+    // Nothing of it computes with floats: MXCSR may stay the guest's.
+    thunks.time_stamp = base + asm.offset().0;
+    dynasm!(asm
+        ; .arch x64
+        ; mov rax, [r15 + layout::LIMIT as i32]
+        ; sub rax, Rq(FUEL)
+        ; mov [r15 + layout::RETIRED as i32], rax
+    );
+    for host in map::CALLER_SAVED {
+        dynasm!(asm; .arch x64; push Rq(host));
+    }
+    dynasm!(asm
+        ; .arch x64
+        ; sub rsp, 8
+        ; mov rdi, r15
+        ; mov rax, QWORD time_stamp as *const () as usize as i64
+        ; call rax
+        ; add rsp, 8
+    );
+    for host in map::CALLER_SAVED.into_iter().rev() {
+        dynasm!(asm; .arch x64; pop Rq(host));
+    }
+    dynasm!(asm; .arch x64; ret);
 
     thunks.float = base + asm.offset().0;
     dynasm!(asm
