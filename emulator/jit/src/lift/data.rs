@@ -10,6 +10,10 @@ pub(super) fn lift(l: &mut Lifter<'_>, i: &Instruction) -> Option<()> {
         Mnemonic::Mov => mov(l, i),
         Mnemonic::Movzx | Mnemonic::Movsx | Mnemonic::Movsxd => {
             let (size, of) = (l.size(i, 0)?, l.size(i, 1)?);
+            // It takes two bytes, but reads four, and faults where any of them does.
+            if i.code() == Code::Movsxd_r16_rm16 && i.op1_kind() == OpKind::Memory {
+                return None;
+            }
             let to = l.register(i, 0)?;
             let from = l.value(i, 1, of)?;
             let signed = i.mnemonic() != Mnemonic::Movzx;
