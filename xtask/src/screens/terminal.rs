@@ -12,12 +12,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 struct Terminal(String);
 
 impl Terminal {
-    /// A terminal of 100 by 40 characters with a shell.
+    /// A terminal of 100 by 40 characters with a shell that waits for a command.
     fn start(name: &str) -> Result<Self> {
         let terminal = Self(format!("glassbox-{name}-{}", std::process::id()));
         terminal.tmux(&["new-session", "-d", "-x", "100", "-y", "40", "env", "PS1=> ", "sh"])?;
         // Not to end with its shell.
         terminal.tmux(&["set-option", "-g", "remain-on-exit", "on"])?;
+        // What is typed before the shell prompts is shown before it does, and its answer
+        // behind the prompt.
+        terminal.shows(">")?;
         Ok(terminal)
     }
 
