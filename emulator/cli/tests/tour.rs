@@ -155,8 +155,8 @@ mod prompt {
     fn at_the_prompt_memory_is_shown_faults_are_survived_and_off_is_exit_code_0() {
         let folder = tempfile::tempdir().unwrap();
         let mut console = Console::open(folder.path());
-        // What the guest said before the line was open is lost: ask until it answers, but no
-        // faster than it reads, as it drops what it has no room for.
+        // What the guest said before the line was open is lost: ask until it answers, but not
+        // so often that hundreds of prompts follow.
         let start = Instant::now();
         let mut asked = None;
         while !console.comes("glass> ") {
