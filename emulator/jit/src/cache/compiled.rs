@@ -82,11 +82,6 @@ impl Compiled {
         (self.rip, self.start, self.code_key)
     }
 
-    /// RAM offset of its first byte.
-    pub fn start(&self) -> u64 {
-        self.start
-    }
-
     /// RAM offset of the page that it runs into.
     pub fn second(&self) -> Option<u64> {
         (self.second != NO_PAGE).then_some(u64::from(self.second) << PAGE_SHIFT)

@@ -212,7 +212,7 @@ impl Blocks {
     /// How many blocks belong to the nest of a block.
     pub fn size_of_nest(&self, id: BlockId) -> usize {
         let block = self.get(id);
-        let ids = self.by_page.get(&(block.start() >> PAGE_SHIFT));
+        let ids = self.by_page.get(&(block.start >> PAGE_SHIFT));
         ids.into_iter().flatten().filter(|other| self.get(**other).nest == block.nest).count()
     }
 
@@ -261,7 +261,7 @@ impl Blocks {
     /// known by other addresses, too.
     pub fn remember(&mut self, id: BlockId, rip: u64, context: u64) {
         let block = self.get(id);
-        let target = Target { rip, context, code: block.code as u64, start: block.start() };
+        let target = Target { rip, context, code: block.code as u64, start: block.start };
         let known = &mut self.targets[target_slot(rip)];
         if *known != target {
             *known = target;
